@@ -34,13 +34,19 @@ void tf_clock_fixed_init(struct tf_clock_fixed *fixed, tf_time wall_us);
 tf_time tf_now_us(void);
 int64_t tf_mono_us(void);
 
-/* "2026-11-22T18:43:00.123Z" (milliseconds; microseconds when they are not zero). */
+/* "2026-11-22T18:43:00.123Z" (milliseconds; microseconds when they are not zero). Years outside 0001–9999 are written
+ * signed and longer; tf_time_parse does not read them. */
 char *tf_time_format(tf_arena *arena, tf_time t);
-/* RFC 3339 with Z or an offset; fractions to microseconds; years 0001–9999. */
+/* The same into the caller's array. */
+enum { TF_TIME_TEXT = 48 };
+void tf_time_write(char out[static TF_TIME_TEXT], tf_time t);
+/* RFC 3339 with Z or an offset; fractions to microseconds (a seventh to ninth digit must be 0); years 0001–9999, in UTC
+ * too. Second 60 is refused. ret_time is untouched on failure. */
 bool tf_time_parse(const char *text, tf_time *ret_time);
 
 /* Local time in an IANA zone ("Asia/Shanghai"), "2026-11-22T19:30:00+08:00"; NULL when the zone is not known. Reads the
- * system's zone files (TZif) and caches them; thread-safe. */
+ * system's zone files (TZif, package tzdata) and keeps them for the life of the process; thread-safe. Whole seconds; an
+ * offset that is no whole minute (local mean time before 1900) is cut to minutes, the instant stays exact. */
 char *tf_time_format_local(tf_arena *arena, tf_time t, const char *zone);
 bool tf_zone_known(const char *zone);
 /* Local wall-clock text "2026-11-22T19:30:00" (or "…T19:30") in a zone → UTC. False: malformed, unknown zone, or a local time that

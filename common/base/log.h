@@ -19,5 +19,8 @@ enum tf_log_level tf_log_threshold(void);
  *   tf_log(TF_LOG_WARN, "redis connection lost", "address", address, "cause", cause, NULL);
  * A NULL value is written as null. Numbers: tf_log_int(buffer…) or a printf into a small array. */
 void tf_log(enum tf_log_level level, const char *message, ...) __attribute__((sentinel));
+/* Writes the number into the caller's array and returns it: "count", tf_log_int((char[TF_LOG_INT]){0}, n). */
+enum { TF_LOG_INT = 24 };
+const char *tf_log_int(char out[static TF_LOG_INT], int64_t value);
 /* printf form of the message alone. */
 void tf_logf(enum tf_log_level level, const char *format, ...) TF_PRINTF(2, 3);

@@ -1,0 +1,60 @@
+/* HTTP/1.1 server, our own interface over libevent: N loops, each with its own listening socket on the same port.
+ *
+ * The layer bounds everything below a parsed request by itself: header bytes (431), body bytes (413), an absolute deadline for the whole header (a slow
+ * sender is cut), for the body, idle time of a kept connection, connections in all. Ambiguous framing (two Content-Length headers, Content-Length with
+ * Transfer-Encoding, malformed numbers) is answered 400 and the connection closed. */
+#pragma once
+
+#include "common/base/buf.h"
+#include "common/base/error.h"
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+typedef struct tf_http_server tf_http_server;
+typedef struct tf_http_request tf_http_request;
+
+struct tf_http_header {
+    const char *name, *value;
+};
+
+/* Called on a loop's thread; must not block. Must lead to exactly one tf_http_respond, now or later, from any thread. */
+typedef void (*tf_http_handler)(tf_http_request *request, void *arg);
+
+struct tf_http_server_config {
+    const char *address; /* "127.0.0.1:8080" */
+    int loops;
+    size_t header_max, body_max;
+    int header_timeout_ms, body_timeout_ms, idle_timeout_ms;
+    int connections_max; /* over all loops; a new connection beyond it is closed at once */
+    tf_http_handler handler;
+    void *arg;
+};
+
+TF_MUSTCHECK tf_code tf_http_server_start(const struct tf_http_server_config *config, tf_http_server **ret_server, const char **ret_error);
+/* Closes the listeners, answers what is under way (Connection: close) up to drain_ms, joins, frees. */
+void tf_http_server_stop(tf_http_server *server, int drain_ms);
+
+/* ---- the request: borrowed strings, valid until tf_http_respond ------------------------------------------------- */
+
+const char *tf_http_method(const tf_http_request *request); /* "GET" */
+const char *tf_http_path(const tf_http_request *request);   /* as sent, still percent-encoded, without the query */
+const char *tf_http_query(const tf_http_request *request);  /* after '?', still encoded; "" when none */
+const char *tf_http_header_of(const tf_http_request *request, const char *name); /* case-insensitive; first; NULL */
+/* i-th header; false past the end. */
+bool tf_http_header_at(const tf_http_request *request, size_t i, struct tf_http_header *ret_header);
+const char *tf_http_body(const tf_http_request *request, size_t *ret_size);
+const char *tf_http_peer(const tf_http_request *request); /* "127.0.0.1" */
+/* True when the client has gone: the answer will not be read. Any thread. */
+bool tf_http_gone(const tf_http_request *request);
+/* For the handler's own use, freed by the handler's owner. */
+void tf_http_set_context(tf_http_request *request, void *context);
+void *tf_http_context(const tf_http_request *request);
+
+/* Answers and ends the request. Headers and body are copied. Any thread; exactly once. HEAD gets no body. */
+void tf_http_respond(tf_http_request *request, int status, const struct tf_http_header *headers, size_t n_headers, const void *body, size_t size);
+
+/* Percent-decodes one path segment or query value ('+' is a blank in a query). In the arena; NULL when malformed or when it decodes to a NUL byte or invalid UTF-8. */
+struct tf_arena;
+char *tf_url_decode(struct tf_arena *arena, const char *text, size_t size, bool query);
