@@ -36,6 +36,14 @@ int64_t tf_days_from_civil(int64_t year, int month, int day)
 struct tf_civil tf_civil_of(int64_t us)
 {
     int64_t seconds = tf_floor_div(us, TF_US_PER_S);
+    struct tf_civil civil = tf_civil_of_seconds(seconds);
+
+    civil.us = (int)(us - seconds * TF_US_PER_S);
+    return civil;
+}
+
+struct tf_civil tf_civil_of_seconds(int64_t seconds)
+{
     int64_t days = tf_floor_div(seconds, TF_SECONDS_PER_DAY);
     int second_of_day = (int)(seconds - days * TF_SECONDS_PER_DAY);
     int64_t z = days + DAYS_TO_1970;
@@ -52,7 +60,7 @@ struct tf_civil tf_civil_of(int64_t us)
     civil.hour = second_of_day / 3600;
     civil.minute = second_of_day / 60 % 60;
     civil.second = second_of_day % 60;
-    civil.us = (int)(us - seconds * TF_US_PER_S);
+    civil.us = 0;
     return civil;
 }
 

@@ -22,6 +22,8 @@ int tf_days_in_month(int64_t year, int month);
 int64_t tf_days_from_civil(int64_t year, int month, int day);
 /* Broken down, of microseconds since the epoch (UTC or local alike). */
 struct tf_civil tf_civil_of(int64_t us);
+/* The same of seconds; |seconds| at most INT64_MAX / 2. */
+struct tf_civil tf_civil_of_seconds(int64_t seconds);
 /* Seconds since the epoch; us is not counted. */
 int64_t tf_civil_seconds(const struct tf_civil *civil);
 

@@ -275,7 +275,7 @@ char *tf_time_format_local(tf_arena *arena, tf_time t, const char *zone_name)
 
     if (!zone) return NULL;
     minutes = zone_offset(zone, seconds) / 60;
-    civil = tf_civil_of((seconds + minutes * 60) * TF_US_PER_S);
+    civil = tf_civil_of_seconds(seconds + minutes * 60);
     tf_civil_write(text, &civil);
     return tf_arena_printf(arena, "%s%c%02d:%02d", text, minutes < 0 ? '-' : '+', abs(minutes) / 60, abs(minutes) % 60);
 }

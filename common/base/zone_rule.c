@@ -129,7 +129,7 @@ int32_t tf_zone_rule_offset(const struct tf_zone_rule *rule, int64_t t)
     int32_t offset = rule->std_offset_s;
 
     if (!rule->has_dst) return rule->std_offset_s;
-    year = tf_civil_of((t + rule->std_offset_s) * TF_US_PER_S).year;
+    year = tf_civil_of_seconds(t + rule->std_offset_s).year;
     for (int64_t y = year - 1; y <= year + 1; y++) {
         int64_t end = change_of_year(&rule->dst_end, y) - rule->dst_offset_s;
         int64_t start = change_of_year(&rule->dst_start, y) - rule->std_offset_s;
