@@ -60,11 +60,11 @@ static bool json_name_is_default(const struct contract_field *field)
     return *json == '\0';
 }
 
-/* Depth-first along message fields; `trail` holds the messages above. */
+enum { DEPTH_MAX = 32 }; /* deeper than any sane contract; counts as recursive */
+
+/* Depth-first along message fields; `trail` holds the DEPTH_MAX messages above. */
 static bool recursive(const struct contract_message *message, const struct contract_message **trail, size_t depth)
 {
-    enum { DEPTH_MAX = 64 }; /* deeper than any sane contract; counts as recursive */
-
     if (depth >= DEPTH_MAX) return true;
     for (size_t i = 0; i < depth; i++)
         if (trail[i] == message) return true;
@@ -76,7 +76,7 @@ static bool recursive(const struct contract_message *message, const struct contr
 
 static void check_message(const struct contract_message *message, FILE *errors, bool *failed)
 {
-    const struct contract_message *trail[64];
+    const struct contract_message *trail[DEPTH_MAX];
 
     if (recursive(message, trail, 0))
         contracts_complain(errors, failed, "%s is recursive, or uses a recursive message: decoding has no depth limit",
