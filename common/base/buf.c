@@ -38,7 +38,8 @@ static bool make_room(tf_buf *buf, size_t more)
     }
     if (buf->capacity > buf->size + more) return true;
     capacity = TF_MAX(buf->capacity, (size_t)CAPACITY_FIRST);
-    while (capacity <= buf->size + more) capacity = capacity > SIZE_MAX / 2 ? SIZE_MAX : capacity * 2;
+    while (capacity <= buf->size + more)
+        capacity = capacity > SIZE_MAX / 2 ? SIZE_MAX : capacity * 2;
     capacity = TF_MIN(capacity, buf->ceiling + 1);
     data = realloc(buf->data, capacity);
     if (!data) {

@@ -72,13 +72,13 @@ int64_t tf_civil_seconds(const struct tf_civil *civil)
 
 size_t tf_civil_write(char out[static TF_CIVIL_TEXT], const struct tf_civil *civil)
 {
-    const char *format = civil->year >= 1 && civil->year <= 9999 ? "%04lld-%02d-%02dT%02d:%02d:%02d"
-                                                                 : "%+06lld-%02d-%02dT%02d:%02d:%02d";
-    int n = snprintf(out, TF_CIVIL_TEXT, format, (long long)civil->year, civil->month, civil->day, civil->hour,
-                     civil->minute, civil->second);
+    bool plain = civil->year >= 1 && civil->year <= 9999;
+    int year = snprintf(out, TF_CIVIL_TEXT, plain ? "%04lld" : "%+06lld", (long long)civil->year);
+    int rest = snprintf(out + year, (size_t)(TF_CIVIL_TEXT - year), "-%02d-%02dT%02d:%02d:%02d", civil->month,
+                        civil->day, civil->hour, civil->minute, civil->second);
 
-    TF_ASSERT(n > 0 && n < TF_CIVIL_TEXT);
-    return (size_t)n;
+    TF_ASSERT(rest > 0 && year + rest < TF_CIVIL_TEXT);
+    return (size_t)(year + rest);
 }
 
 /* Exactly `digits` digits, or NULL. */

@@ -27,8 +27,10 @@ struct tf_civil tf_civil_of_seconds(int64_t seconds);
 /* Seconds since the epoch; us is not counted. */
 int64_t tf_civil_seconds(const struct tf_civil *civil);
 
-/* "2026-11-22T18:43:00"; years outside 0001–9999 are signed and longer (ISO 8601's expanded form). Returns its length. */
+/* "2026-11-22T18:43:00"; years outside 0001–9999 are signed and longer (ISO 8601's expanded form). Returns its length.
+ */
 enum { TF_CIVIL_TEXT = 32 };
 size_t tf_civil_write(char out[static TF_CIVIL_TEXT], const struct tf_civil *civil);
-/* Reads "YYYY-MM-DD" 'T' "HH:MM" and, if present, ":SS"; checks every range. Returns the first character after it or NULL. */
+/* Reads "YYYY-MM-DD" 'T' "HH:MM" and, if present, ":SS"; checks every range. Returns the first character after it or
+ * NULL. */
 const char *tf_civil_read(const char *text, struct tf_civil *ret_civil, bool *ret_has_seconds);

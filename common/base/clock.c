@@ -62,8 +62,10 @@ void tf_time_write(char out[static TF_TIME_TEXT], tf_time t)
     char day[TF_CIVIL_TEXT];
 
     tf_civil_write(day, &civil);
-    if (civil.us % TF_US_PER_MS) snprintf(out, TF_TIME_TEXT, "%s.%06dZ", day, civil.us);
-    else snprintf(out, TF_TIME_TEXT, "%s.%03dZ", day, civil.us / TF_US_PER_MS);
+    if (civil.us % TF_US_PER_MS)
+        snprintf(out, TF_TIME_TEXT, "%s.%06dZ", day, civil.us);
+    else
+        snprintf(out, TF_TIME_TEXT, "%s.%03dZ", day, civil.us / TF_US_PER_MS);
 }
 
 char *tf_time_format(tf_arena *arena, tf_time t)
@@ -80,11 +82,14 @@ static const char *read_fraction(const char *s, int *ret_us)
     int us = 0, digits = 0;
 
     for (s++; *s >= '0' && *s <= '9'; s++, digits++) {
-        if (digits < 6) us = us * 10 + (*s - '0');
-        else if (digits >= 9 || *s != '0') return NULL;
+        if (digits < 6)
+            us = us * 10 + (*s - '0');
+        else if (digits >= 9 || *s != '0')
+            return NULL;
     }
     if (!digits) return NULL;
-    for (; digits < 6; digits++) us *= 10;
+    for (; digits < 6; digits++)
+        us *= 10;
     *ret_us = us;
     return s;
 }

@@ -95,7 +95,8 @@ static void *writer_main(TF_UNUSED void *arg)
         int n = 0;
 
         pthread_mutex_lock(&lock);
-        while (used == 0 && dropped_unsaid == 0 && running) pthread_cond_wait(&filled, &lock);
+        while (used == 0 && dropped_unsaid == 0 && running)
+            pthread_cond_wait(&filled, &lock);
         for (; n < BATCH_LINES && used > 0; n++, used--) {
             batch[n] = ring[first];
             first = (first + 1) % RING_LINES;
@@ -105,9 +106,11 @@ static void *writer_main(TF_UNUSED void *arg)
         pthread_mutex_unlock(&lock);
 
         if (n == 0 && unsaid == 0) return NULL; /* stopped, and nothing left */
-        for (int i = 0; i < n; i++) iov[i] = (struct iovec){batch[i].text, batch[i].size};
+        for (int i = 0; i < n; i++)
+            iov[i] = (struct iovec){batch[i].text, batch[i].size};
         write_all(iov, n);
-        for (int i = 0; i < n; i++) free(batch[i].text);
+        for (int i = 0; i < n; i++)
+            free(batch[i].text);
         if (unsaid) write_dropped(unsaid);
     }
 }
@@ -158,31 +161,27 @@ const char *tf_log_int(char out[static TF_LOG_INT], int64_t value)
 /* Into the ring, or straight out when no writer runs. */
 static void line_send(struct tf_log_line *line)
 {
-    struct entry entry = {NULL, line->size};
-    bool direct, kept = false;
+    struct entry entry = {malloc(line->size), line->size};
+    bool direct, kept;
+
+    if (entry.text) memcpy(entry.text, line->data, line->size);
 
     pthread_mutex_lock(&lock);
     direct = !running;
-    pthread_mutex_unlock(&lock);
-    if (direct) {
-        write_all(&(struct iovec){line->data, line->size}, 1);
-        return;
-    }
-
-    entry.text = malloc(line->size);
-    if (entry.text) memcpy(entry.text, line->data, line->size);
-    pthread_mutex_lock(&lock);
-    if (entry.text && used < RING_LINES) {
+    kept = running && entry.text && used < RING_LINES;
+    if (kept)
         ring[(first + used++) % RING_LINES] = entry;
-        kept = true;
-    } else {
+    else if (!direct)
         dropped_unsaid++;
-    }
     if (used <= 1) pthread_cond_signal(&filled); /* else the writer is awake or about to look again */
     pthread_mutex_unlock(&lock);
+
     if (kept) return;
     free(entry.text);
-    tf_counter_add(&dropped, 1);
+    if (direct)
+        write_all(&(struct iovec){line->data, line->size}, 1);
+    else
+        tf_counter_add(&dropped, 1);
 }
 
 void tf_log(enum tf_log_level level, const char *message, ...)
@@ -194,7 +193,8 @@ void tf_log(enum tf_log_level level, const char *message, ...)
     if ((int)level < threshold) return;
     line_begin(&line, level, message);
     va_start(args, message);
-    while ((name = va_arg(args, const char *))) tf_log_line_pair(&line, name, va_arg(args, const char *));
+    while ((name = va_arg(args, const char *)))
+        tf_log_line_pair(&line, name, va_arg(args, const char *));
     va_end(args);
     tf_log_line_end(&line);
     line_send(&line);

@@ -13,7 +13,7 @@ enum { ROOM = TF_LOG_LINE_BYTES - (int)sizeof(cut_end) - 1 };
 
 static bool put(struct tf_log_line *line, const char *s, size_t n)
 {
-    if (line->cut || n > ROOM - line->size) {
+    if (line->cut || line->size + n > ROOM) {
         line->cut = true;
         return false;
     }

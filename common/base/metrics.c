@@ -5,11 +5,11 @@
 #include <pthread.h>
 #include <string.h>
 
-const int64_t tf_histogram_bounds_us[TF_HISTOGRAM_BUCKETS] = {100,   250,   500,    1000,   2500,   5000,    10000,   25000,
-                                                              50000, 100000, 250000, 500000, 1000000, 2500000, 5000000, 10000000};
-const char *const tf_histogram_bounds_text[TF_HISTOGRAM_BUCKETS] = {"0.0001", "0.00025", "0.0005", "0.001", "0.0025", "0.005",
-                                                                    "0.01",   "0.025",   "0.05",   "0.1",   "0.25",   "0.5",
-                                                                    "1",      "2.5",     "5",      "10"};
+const int64_t tf_histogram_bounds_us[TF_HISTOGRAM_BUCKETS] = {
+    100, 250, 500, 1000, 2500, 5000, 10000, 25000, 50000, 100000, 250000, 500000, 1000000, 2500000, 5000000, 10000000};
+const char *const tf_histogram_bounds_text[TF_HISTOGRAM_BUCKETS] = {
+    "0.0001", "0.00025", "0.0005", "0.001", "0.0025", "0.005", "0.01", "0.025",
+    "0.05",   "0.1",     "0.25",   "0.5",   "1",      "2.5",   "5",    "10"};
 
 static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER; /* protects metrics, n_metrics and additions to children */
 static tf_metric *metrics[TF_METRICS_MAX];
@@ -123,7 +123,8 @@ void tf_histogram_observe_us_label(tf_histogram *histogram, const char *label_va
 
     if (!child) return;
     if (us < 0) us = 0;
-    while (bucket < TF_HISTOGRAM_BUCKETS && us > tf_histogram_bounds_us[bucket]) bucket++;
+    while (bucket < TF_HISTOGRAM_BUCKETS && us > tf_histogram_bounds_us[bucket])
+        bucket++;
     atomic_fetch_add_explicit(&child->buckets[bucket], 1, memory_order_relaxed);
     atomic_fetch_add_explicit(&child->sum_us, (uint64_t)us, memory_order_relaxed);
 }

@@ -6,8 +6,8 @@
 /* One time series. Never freed: readers walk the lists without a lock. */
 struct tf_metric_child {
     struct tf_metric_child *next;
-    const char *value;         /* of the label; NULL: the metric has no label */
-    _Atomic uint64_t count;    /* counter */
+    const char *value;      /* of the label; NULL: the metric has no label */
+    _Atomic uint64_t count; /* counter */
     _Atomic double gauge;
     _Atomic uint64_t buckets[TF_HISTOGRAM_BUCKETS + 1]; /* each its own observations, the last those above all bounds */
     _Atomic uint64_t sum_us;

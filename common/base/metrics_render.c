@@ -1,25 +1,29 @@
 /* Prometheus text format 0.0.4 of all registered metrics and of the process itself. */
 #include "common/base/metrics_internal.h"
 
-#include "common/base/text.h"
-
 #include <dirent.h>
 #include <fcntl.h>
 #include <inttypes.h>
 #include <math.h>
+#include <pthread.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/resource.h>
+#include <time.h>
 #include <unistd.h>
 
 /* Help texts escape backslash and newline, label values the quote too. */
 static void put_escaped(tf_buf *out, const char *s, bool quote)
 {
     for (; *s; s++) {
-        if (*s == '\\') tf_buf_puts(out, "\\\\");
-        else if (*s == '\n') tf_buf_puts(out, "\\n");
-        else if (*s == '"' && quote) tf_buf_puts(out, "\\\"");
-        else tf_buf_putc(out, *s);
+        if (*s == '\\')
+            tf_buf_puts(out, "\\\\");
+        else if (*s == '\n')
+            tf_buf_puts(out, "\\n");
+        else if (*s == '"' && quote)
+            tf_buf_puts(out, "\\\"");
+        else
+            tf_buf_putc(out, *s);
     }
 }
 
@@ -47,9 +51,12 @@ static void put_series(tf_buf *out, const tf_metric *m, const struct tf_metric_c
 
 static void put_double(tf_buf *out, double value)
 {
-    if (isnan(value)) tf_buf_puts(out, "NaN\n");
-    else if (isinf(value)) tf_buf_puts(out, value > 0 ? "+Inf\n" : "-Inf\n");
-    else tf_buf_printf(out, "%.17g\n", value);
+    if (isnan(value))
+        tf_buf_puts(out, "NaN\n");
+    else if (isinf(value))
+        tf_buf_puts(out, value > 0 ? "+Inf\n" : "-Inf\n");
+    else
+        tf_buf_printf(out, "%.17g\n", value);
 }
 
 static void put_histogram(tf_buf *out, const tf_metric *m, const struct tf_metric_child *child)
@@ -79,8 +86,10 @@ static void put_metric(tf_buf *out, tf_metric *m)
             continue;
         }
         put_series(out, m, child, "", NULL);
-        if (m->kind == TF_METRIC_COUNTER) tf_buf_printf(out, "%" PRIu64 "\n", atomic_load(&child->count));
-        else put_double(out, atomic_load(&child->gauge));
+        if (m->kind == TF_METRIC_COUNTER)
+            tf_buf_printf(out, "%" PRIu64 "\n", atomic_load(&child->count));
+        else
+            put_double(out, atomic_load(&child->gauge));
     }
 }
 
@@ -91,7 +100,8 @@ static void read_small(const char *path, char *out, size_t size)
     size_t used = 0;
     ssize_t n;
 
-    while (fd >= 0 && used + 1 < size && (n = read(fd, out + used, size - 1 - used)) > 0) used += (size_t)n;
+    while (fd >= 0 && used + 1 < size && (n = read(fd, out + used, size - 1 - used)) > 0)
+        used += (size_t)n;
     out[used] = '\0';
     if (fd >= 0) close(fd);
 }
@@ -115,21 +125,32 @@ static double resident_bytes(void)
     return (double)resident * (double)sysconf(_SC_PAGESIZE);
 }
 
-/* Seconds since the Unix epoch: start in clock ticks after boot (22nd field of stat) plus the time of the boot. */
-static double start_seconds(void)
+/* Seconds since the Unix epoch: now, less the time since boot, plus the start in clock ticks after boot (22nd field of
+ * stat). Found once, so that the value does not move with corrections of the clock. */
+static double process_started;
+
+static void find_start(void)
 {
-    static char boot[65536]; /* of /proc/stat, whose size grows with the processors; guarded by the caller's once */
     char text[1024], *field;
-    unsigned long long ticks = 0, booted = 0;
+    unsigned long long ticks = 0;
+    struct timespec now, up;
 
     read_small("/proc/self/stat", text, sizeof(text));
     field = strrchr(text, ')'); /* the second field, the program's name, may hold blanks */
-    for (int i = 2; field && i < 22; i++) field = strchr(field + 1, ' ');
-    if (!field || sscanf(field, " %llu", &ticks) != 1) return 0;
-    read_small("/proc/stat", boot, sizeof(boot));
-    field = strstr(boot, "\nbtime ");
-    if (!field || sscanf(field, "\nbtime %llu", &booted) != 1) return 0;
-    return (double)booted + (double)ticks / (double)sysconf(_SC_CLK_TCK);
+    for (int i = 2; field && i < 22; i++)
+        field = strchr(field + 1, ' ');
+    if (!field || sscanf(field, " %llu", &ticks) != 1) return;
+    if (clock_gettime(CLOCK_REALTIME, &now) || clock_gettime(CLOCK_BOOTTIME, &up)) return;
+    process_started = (double)(now.tv_sec - up.tv_sec) + (double)(now.tv_nsec - up.tv_nsec) / 1e9 +
+                      (double)ticks / (double)sysconf(_SC_CLK_TCK);
+}
+
+static double start_seconds(void)
+{
+    static pthread_once_t once = PTHREAD_ONCE_INIT;
+
+    pthread_once(&once, find_start);
+    return process_started;
 }
 
 static double open_files(void)
@@ -138,7 +159,8 @@ static double open_files(void)
     int n = 0;
 
     if (!dir) return 0;
-    while (readdir(dir)) n++;
+    while (readdir(dir))
+        n++;
     closedir(dir);
     return n > 3 ? n - 3 : 0; /* ".", ".." and the directory itself */
 }
@@ -160,6 +182,7 @@ void tf_metrics_render(tf_buf *out)
     tf_metric *metrics[TF_METRICS_MAX];
     size_t n = tf_metrics_registered(metrics);
 
-    for (size_t i = 0; i < n; i++) put_metric(out, metrics[i]);
+    for (size_t i = 0; i < n; i++)
+        put_metric(out, metrics[i]);
     put_process(out);
 }

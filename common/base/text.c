@@ -9,7 +9,9 @@ bool tf_utf8_valid(const char *s, size_t n)
 
     for (size_t i = 0; i < n;) {
         unsigned char c = p[i];
-        unsigned char low = 0x80, high = 0xbf; /* bounds of the second byte: no overlong form, no surrogate, no more than U+10FFFF */
+        unsigned char low = 0x80,
+                      high =
+                          0xbf; /* bounds of the second byte: no overlong form, no surrogate, no more than U+10FFFF */
         size_t more;
 
         if (c == 0) return false;
@@ -17,10 +19,14 @@ bool tf_utf8_valid(const char *s, size_t n)
             i++;
             continue;
         }
-        if (c >= 0xc2 && c <= 0xdf) more = 1;
-        else if (c >= 0xe0 && c <= 0xef) more = 2;
-        else if (c >= 0xf0 && c <= 0xf4) more = 3;
-        else return false;
+        if (c >= 0xc2 && c <= 0xdf)
+            more = 1;
+        else if (c >= 0xe0 && c <= 0xef)
+            more = 2;
+        else if (c >= 0xf0 && c <= 0xf4)
+            more = 3;
+        else
+            return false;
         if (c == 0xe0) low = 0xa0;
         if (c == 0xed) high = 0x9f;
         if (c == 0xf0) low = 0x90;
@@ -38,7 +44,8 @@ size_t tf_utf8_length(const char *s)
 {
     size_t n = 0;
 
-    for (; *s; s++) n += ((unsigned char)*s & 0xc0) != 0x80;
+    for (; *s; s++)
+        n += ((unsigned char)*s & 0xc0) != 0x80;
     return n;
 }
 
@@ -104,7 +111,8 @@ bool tf_hex_decode(const char *hex, void *out, size_t n)
     for (size_t i = 0; i < 2 * n; i++)
         if (hex_digit(hex[i]) < 0) return false; /* the NUL is no digit: never reads past it */
     if (hex[2 * n]) return false;
-    for (size_t i = 0; i < n; i++) p[i] = (unsigned char)(hex_digit(hex[2 * i]) << 4 | hex_digit(hex[2 * i + 1]));
+    for (size_t i = 0; i < n; i++)
+        p[i] = (unsigned char)(hex_digit(hex[2 * i]) << 4 | hex_digit(hex[2 * i + 1]));
     return true;
 }
 
@@ -131,8 +139,10 @@ char *tf_base64_encode(tf_arena *arena, const void *data, size_t n, bool url)
 
         *q++ = alphabet[p[0] >> 2];
         *q++ = alphabet[(p[0] & 3) << 4 | second >> 4];
-        if (n == 2) *q++ = alphabet[(second & 15) << 2];
-        else if (!url) *q++ = '=';
+        if (n == 2)
+            *q++ = alphabet[(second & 15) << 2];
+        else if (!url)
+            *q++ = '=';
         if (!url) *q++ = '=';
     }
     *q = '\0';
@@ -187,7 +197,8 @@ uint64_t tf_hash64(const void *data, size_t n)
     const unsigned char *p = data;
     uint64_t h = 0xcbf29ce484222325u;
 
-    for (size_t i = 0; i < n; i++) h = (h ^ p[i]) * 0x100000001b3u;
+    for (size_t i = 0; i < n; i++)
+        h = (h ^ p[i]) * 0x100000001b3u;
     return h;
 }
 

@@ -29,10 +29,10 @@ struct zone {
     struct zone *next;
     char name[NAME_MAX_BYTES + 1];
     size_t n_changes, n_types;
-    int64_t *changes;    /* seconds since the epoch, ascending */
+    int64_t *changes;      /* seconds since the epoch, ascending */
     uint8_t *change_types; /* type that begins there */
     int32_t *type_offsets;
-    bool has_rule;       /* for times from the last change on */
+    bool has_rule; /* for times from the last change on */
     struct tf_zone_rule rule;
 };
 
@@ -75,7 +75,8 @@ static int64_t big_endian(const unsigned char *p, int bytes)
 {
     uint64_t value = 0;
 
-    for (int i = 0; i < bytes; i++) value = value << 8 | p[i];
+    for (int i = 0; i < bytes; i++)
+        value = value << 8 | p[i];
     return bytes == 4 ? (int32_t)(uint32_t)value : (int64_t)value;
 }
 
@@ -206,7 +207,8 @@ static struct zone **slot_of(const char *name)
 {
     uint32_t h = 2166136261u;
 
-    for (const char *s = name; *s; s++) h = (h ^ (unsigned char)*s) * 16777619u;
+    for (const char *s = name; *s; s++)
+        h = (h ^ (unsigned char)*s) * 16777619u;
     return &slots[h % SLOTS];
 }
 
@@ -254,8 +256,10 @@ static int32_t zone_offset(const struct zone *zone, int64_t seconds)
     while (low < high) {
         size_t middle = low + (high - low) / 2;
 
-        if (zone->changes[middle] <= seconds) low = middle + 1;
-        else high = middle;
+        if (zone->changes[middle] <= seconds)
+            low = middle + 1;
+        else
+            high = middle;
     }
     return zone->type_offsets[low ? zone->change_types[low - 1] : 0];
 }
@@ -295,9 +299,12 @@ bool tf_time_parse_local(const char *text, const char *zone_name, tf_time *ret_t
     for (size_t i = 0; i < zone->n_types + 2; i++) {
         int32_t offset;
 
-        if (i < zone->n_types) offset = zone->type_offsets[i];
-        else if (!zone->has_rule) break;
-        else offset = i == zone->n_types ? zone->rule.std_offset_s : zone->rule.dst_offset_s;
+        if (i < zone->n_types)
+            offset = zone->type_offsets[i];
+        else if (!zone->has_rule)
+            break;
+        else
+            offset = i == zone->n_types ? zone->rule.std_offset_s : zone->rule.dst_offset_s;
         if (zone_offset(zone, local - offset) != offset || local - offset >= earliest) continue;
         earliest = local - offset;
         found = true;

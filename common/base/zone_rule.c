@@ -28,10 +28,12 @@ static const char *skip_name(const char *s)
     const char *start = s;
 
     if (*s != '<') {
-        while (is_letter(*s)) s++;
+        while (is_letter(*s))
+            s++;
         return s - start >= 3 ? s : NULL;
     }
-    for (s++; is_letter(*s) || (*s >= '0' && *s <= '9') || *s == '+' || *s == '-'; s++) {}
+    for (s++; is_letter(*s) || (*s >= '0' && *s <= '9') || *s == '+' || *s == '-'; s++) {
+    }
     return *s == '>' && s - start > 3 ? s + 1 : NULL;
 }
 

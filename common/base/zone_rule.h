@@ -7,9 +7,9 @@
 
 struct tf_zone_day {
     enum { TF_ZONE_DAY_JULIAN, TF_ZONE_DAY_ZERO_BASED, TF_ZONE_DAY_MONTH } kind; /* Jn, n, Mm.w.d */
-    int n;                  /* Jn: 1–365, 29 February never counted; n: 0–365 */
+    int n;                    /* Jn: 1–365, 29 February never counted; n: 0–365 */
     int month, week, weekday; /* week 5: the last; weekday 0: Sunday */
-    int32_t time_s;         /* local time of the change, −167 h … 167 h */
+    int32_t time_s;           /* local time of the change, −167 h … 167 h */
 };
 
 struct tf_zone_rule {
