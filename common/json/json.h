@@ -1,8 +1,10 @@
-/* JSON values over jansson, for documents that no contract describes (import files, etcd, provider messages, JWT claims).
+/* JSON values over jansson, for documents that no contract describes (import files, etcd, provider messages, JWT
+ * claims).
  *
- * A parsed document is owned by its context's arena life: tf_json_parse registers nothing; free it with tf_json_free (or tf_cleanup(tf_json_freep)).
- * Values inside are borrowed from the document. Parsing is strict: one value, UTF-8, no duplicate members, depth ≤ 64 unless a
- * lower bound is given, integers must fit 64 bits (a larger one is an error, not a double). */
+ * A parsed document is owned by its context's arena life: tf_json_parse registers nothing; free it with tf_json_free
+ * (or tf_cleanup(tf_json_freep)). Values inside are borrowed from the document. Parsing is strict: one value, UTF-8, no
+ * duplicate members, depth ≤ 64 unless a lower bound is given, integers must fit 64 bits (a larger one is an error, not
+ * a double), an object has at most TF_JSON_MEMBERS_MAX members (so that walking them stays cheap). */
 #pragma once
 
 #include "common/base/buf.h"
@@ -14,9 +16,20 @@
 
 typedef struct tf_json tf_json;
 
-enum tf_json_type { TF_JSON_NULL, TF_JSON_BOOL, TF_JSON_INT, TF_JSON_REAL, TF_JSON_STRING, TF_JSON_ARRAY, TF_JSON_OBJECT };
+enum { TF_JSON_DEPTH_MAX = 64, TF_JSON_MEMBERS_MAX = 4096 };
 
-/* NULL when malformed; *ret_error (in the arena) then says what and where ("line 3, column 7: …"). */
+enum tf_json_type {
+    TF_JSON_NULL,
+    TF_JSON_BOOL,
+    TF_JSON_INT,
+    TF_JSON_REAL,
+    TF_JSON_STRING,
+    TF_JSON_ARRAY,
+    TF_JSON_OBJECT
+};
+
+/* depth_max 0: TF_JSON_DEPTH_MAX. NULL when malformed; *ret_error (in the arena, or a literal) then says what and where
+ * ("line 3, column 7: …"). */
 tf_json *tf_json_parse(tf_arena *arena, const char *text, size_t size, int depth_max, const char **ret_error);
 void tf_json_free(tf_json *document);
 void tf_json_freep(tf_json **document);
@@ -39,8 +52,9 @@ char *tf_json_canonical(tf_arena *arena, const tf_json *value, size_t *ret_size)
 
 /* ---- writing: straight into a buffer, no tree ------------------------------------------------------------------ */
 
-/* tf_json_writer w = {.out = &buf}; tf_json_begin_object(&w); tf_json_key(&w, "name"); tf_json_put_string(&w, s); tf_json_end_object(&w);
- * Commas are put by the writer. Strings must be valid UTF-8 (invalid bytes are replaced by U+FFFD). */
+/* tf_json_writer w = {.out = &buf}; tf_json_begin_object(&w); tf_json_key(&w, "name"); tf_json_put_string(&w, s);
+ * tf_json_end_object(&w); Commas are put by the writer. Strings must be valid UTF-8 (invalid bytes are replaced by
+ * U+FFFD). */
 typedef struct tf_json_writer {
     tf_buf *out;
     int depth;
