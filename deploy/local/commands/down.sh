@@ -1,0 +1,20 @@
+# ./ticketflow down [--wipe]: stops everything; --wipe also deletes the installation's data and secrets. Sourced by ../../ticketflow.
+tf_wipe=no
+while [ $# -gt 0 ]; do
+  case "$1" in
+  --wipe) tf_wipe=yes ;;
+  *) tf_die "down: unknown argument '$1'" ;;
+  esac
+  shift
+done
+if [ -x "$TF_BIN/tf-local" ]; then
+  "$TF_BIN/tf-local" stop --home "$TF_HOME"
+else
+  echo "TicketFlow is not running."
+fi
+if [ "$tf_wipe" = yes ] && [ -d "$TF_HOME" ]; then
+  # Only a directory that is ours is deleted.
+  [ -f "$TF_HOME/run/lock" ] || tf_die "$TF_HOME does not look like TicketFlow's; not deleted"
+  rm -rf "${TF_HOME:?}"
+  echo "Deleted $TF_HOME."
+fi

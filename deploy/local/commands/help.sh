@@ -1,0 +1,18 @@
+# ./ticketflow help. Sourced by ../../ticketflow.
+cat <<'EOT'
+usage: ./ticketflow COMMAND [ARGUMENT…]
+
+  up                   install what is missing, build, start everything, prove it with one purchase
+  down [--wipe]        stop everything; --wipe also deletes data and secrets
+  status [--json]      each part: state, pid, address, memory, version
+  logs [-f] [PART]     the end of the logs; -f follows
+  import FILE          put an organiser's file on offer (docs/import-format.md)
+  demo                 a purchase, each request and answer printed
+  check [--json]       compare PostgreSQL, Redis and the provider's books
+  test [SUITE…]        run the tests (unit, integration, e2e, fuzz) on servers of their own
+  bench [NAME]         measure; --json FILE keeps the figures
+  help                 this page
+
+Environment: TF_HOME (state; default /var/lib/ticketflow as root, else ~/.local/state/ticketflow), TF_BASE_PORT (default 17000; the gateway
+listens on it plus 80). A service's settings: build/release/bin/tf-SERVICE --help; give them as --set PART.NAME=VALUE to up.
+EOT

@@ -1,0 +1,85 @@
+# Shared by the commands: where things are, packages, building, talking to the supervisor.
+
+# State of the installation: root's under /var/lib, a user's under the state directory; TF_HOME overrides.
+tf_default_home() {
+  if [ "$(id -u)" = 0 ]; then
+    echo /var/lib/ticketflow
+  else
+    echo "${XDG_STATE_HOME:-$HOME/.local/state}/ticketflow"
+  fi
+}
+TF_HOME=${TF_HOME:-$(tf_default_home)}
+TF_BASE_PORT=${TF_BASE_PORT:-17000}
+TF_BUILD=$TF_ROOT/build/release
+TF_BIN=$TF_BUILD/bin
+TF_GATEWAY=http://127.0.0.1:$((TF_BASE_PORT + 80))
+export TF_HOME TF_BASE_PORT
+
+tf_die() {
+  echo "ticketflow: $*" >&2
+  exit 1
+}
+
+# tf_packages LIST…: installs the Debian packages of these lists that are missing, naming them.
+tf_packages() {
+  local list name missing=()
+  for list in "$@"; do
+    while read -r name; do
+      case "$name" in '' | '#'*) continue ;; esac
+      dpkg-query -W -f '${db:Status-Status}' "$name" 2>/dev/null | grep -qx installed || missing+=("$name")
+    done <"$TF_ROOT/deploy/local/$list"
+  done
+  [ ${#missing[@]} -eq 0 ] && return 0
+  command -v apt-get >/dev/null || tf_die "missing packages: ${missing[*]} (and no apt-get here to install them)"
+  local sudo=()
+  if [ "$(id -u)" != 0 ]; then
+    command -v sudo >/dev/null || tf_die "missing packages: ${missing[*]}; install them as root, or install sudo"
+    sudo=(sudo)
+  fi
+  echo "Installing ${#missing[@]} Debian packages: ${missing[*]}"
+  local log
+  log=$(mktemp)
+  if ! { "${sudo[@]}" apt-get update -q && "${sudo[@]}" env DEBIAN_FRONTEND=noninteractive apt-get install -q -y --no-install-recommends "${missing[@]}"; } >"$log" 2>&1; then
+    tail -n 20 "$log" >&2
+    tf_die "the packages could not be installed; whole output in $log"
+  fi
+  rm -f "$log"
+}
+
+# tf_build PRESET [TARGET…]: configures and builds; silent when there is nothing to do, last lines of the output on failure.
+tf_build() {
+  local preset=$1
+  shift
+  local dir=$TF_ROOT/build/$preset log
+  mkdir -p "$dir"
+  log=$dir/build.log
+  [ -f "$dir/build.ninja" ] || {
+    echo "Configuring ($preset)"
+    (cd "$TF_ROOT" && cmake --preset "$preset") >"$log" 2>&1 || {
+      tail -n 30 "$log" >&2
+      tf_die "cmake failed; whole output in $log"
+    }
+  }
+  if ! ninja -C "$dir" -n "$@" 2>/dev/null | grep -q 'no work to do'; then
+    echo "Building ($preset); output in $log"
+    ninja -C "$dir" "$@" >"$log" 2>&1 || {
+      tail -n 40 "$log" >&2
+      tf_die "the build failed; whole output in $log"
+    }
+  fi
+}
+
+tf_built() {
+  [ -x "$TF_BIN/tf-local" ] || tf_die "not built yet: run ./ticketflow up"
+}
+
+tf_running() {
+  [ -x "$TF_BIN/tf-local" ] || return 1
+  local status=0
+  "$TF_BIN/tf-local" status --home "$TF_HOME" >/dev/null 2>&1 || status=$?
+  [ "$status" != 3 ]
+}
+
+tf_story() {
+  "$TF_BIN/tf-story" "$@" --gateway "$TF_GATEWAY" --secrets "$TF_HOME/secrets"
+}

@@ -1,0 +1,16 @@
+# ./ticketflow logs [-f] [PART]. Sourced by ../../ticketflow.
+tf_follow=() tf_part=
+while [ $# -gt 0 ]; do
+  case "$1" in
+  -f | --follow) tf_follow=(-F) ;;
+  -* | *[!a-z]*) tf_die "logs: unknown argument '$1'" ;;
+  *) tf_part=$1 ;;
+  esac
+  shift
+done
+cd "$TF_HOME/log" 2>/dev/null || tf_die "no logs in $TF_HOME/log"
+if [ -n "$tf_part" ]; then
+  [ -f "$tf_part.log" ] || tf_die "no part '$tf_part'; there are: $(ls | sed 's/\.log$//' | tr '\n' ' ')"
+  exec tail -n 100 "${tf_follow[@]}" "$tf_part.log"
+fi
+exec tail -n 20 "${tf_follow[@]}" ./*.log

@@ -1,0 +1,79 @@
+/* Keys and passwords of an installation: made at first start, mode 600, never changed by us. */
+#include "deploy/local/local.h"
+
+#include "common/crypto/crypto.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+static const struct {
+    const char *name;
+    size_t size; /* random bytes */
+    bool text;   /* as hex, for passwords */
+} secrets[] = {
+    {"internal.key", 32, false},       {"user-signing.key", 32, false}, {"ticket-signing.key", 32, false},
+    {"personal-data.key", 32, false},  {"person.key", 32, false},       {"sandbox.key", 32, false},
+    {"pg-superuser.password", 16, true}, {"pg-user.password", 16, true},  {"pg-program.password", 16, true},
+    {"pg-order.password", 16, true},   {"pg-pay.password", 16, true},
+};
+
+static bool make_one(const char *path, size_t size, bool text)
+{
+    unsigned char bytes[32];
+    char out[2 * sizeof bytes + 1];
+    size_t n = size;
+    int fd;
+    bool ok;
+
+    if (access(path, F_OK) == 0) return true;
+    tf_random(bytes, size);
+    memcpy(out, bytes, size);
+    if (text) {
+        for (size_t i = 0; i < size; i++)
+            snprintf(out + 2 * i, 3, "%02x", bytes[i]);
+        n = 2 * size;
+    }
+    fd = open(path, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0600);
+    if (fd < 0) return false;
+    ok = write(fd, out, n) == (ssize_t)n && fsync(fd) == 0;
+    close(fd);
+    return ok;
+}
+
+bool secrets_make(struct local *l)
+{
+    char path[700];
+
+    snprintf(path, sizeof path, "%s/secrets", l->home);
+    if (mkdir(path, 0700) && errno != EEXIST) {
+        say(l, "cannot make %s: %s", path, strerror(errno));
+        return false;
+    }
+    for (size_t i = 0; i < TF_COUNT(secrets); i++) {
+        snprintf(path, sizeof path, "%s/secrets/%s", l->home, secrets[i].name);
+        if (!make_one(path, secrets[i].size, secrets[i].text)) {
+            say(l, "cannot make %s: %s", path, strerror(errno));
+            return false;
+        }
+    }
+    return true;
+}
+
+bool secret_read(struct local *l, const char *name, char *out, size_t size)
+{
+    char path[700];
+    FILE *f;
+    size_t n;
+
+    snprintf(path, sizeof path, "%s/secrets/%s", l->home, name);
+    f = fopen(path, "re");
+    if (!f) return false;
+    n = fread(out, 1, size - 1, f);
+    fclose(f);
+    out[n] = '\0';
+    out[strcspn(out, "\n")] = '\0';
+    return n > 0;
+}
