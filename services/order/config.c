@@ -1,0 +1,4 @@
+/* The one instance of order's settings. */
+#include "services/order/config.h"
+
+struct order_config order_config;
