@@ -411,7 +411,7 @@ int main(int argc, char **argv)
     slash = strrchr(l.bin, '/');
     *slash = '\0';
     l.overrides = overrides;
-    if (tf_crypto_init() != TF_OK) return 1;
+    if (!tf_crypto_init()) return 1;
     parts_init(&l);
     if (strcmp(argv[1], "start") == 0) return start(&l);
     if (strcmp(argv[1], "stop") == 0) return stop(&l);
