@@ -10,7 +10,7 @@
 #include <stdbool.h>
 #include <stdint.h>
 
-enum { SALE_TIERS_MAX = 32, SALE_PLACES_MAX = 100000, SALE_FIRST_PLACE_NO = 32, SALE_ORDER_PLACES_MAX = 20 };
+enum { SALE_TIERS_MAX = 32, SALE_PLACES_MAX = 100000, SALE_NUMBERS_MAX = 1 << 21, SALE_FIRST_PLACE_NO = 32, SALE_ORDER_PLACES_MAX = 20 };
 
 struct sale_tier {
     int tier; /* 1 … 32 */
