@@ -310,13 +310,18 @@ TF_NORETURN static void supervise(struct local *l, int progress_fd)
     signal(SIGHUP, SIG_IGN);
     signal(SIGPIPE, SIG_IGN);
     ok = start_all(l);
+    if (!ok) {
+        stop_all(l);
+        forget_status(l);
+    }
     fprintf(l->progress, "%c", ok ? 1 : 3);
     fclose(l->progress);
     l->progress = NULL;
-    if (ok) watch(l);
+    if (!ok) _exit(1);
+    watch(l);
     stop_all(l);
     forget_status(l);
-    _exit(ok ? 0 : 1);
+    _exit(0);
 }
 
 static int start(struct local *l)
