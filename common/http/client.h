@@ -1,4 +1,5 @@
-/* HTTP client over libcurl: blocking calls with a deadline, connections kept per handle. Used for etcd and payment providers. */
+/* HTTP client over libcurl: blocking calls with a deadline, connections kept per handle. Used for etcd and payment
+ * providers. */
 #pragma once
 
 #include "common/base/ctx.h"
@@ -23,13 +24,16 @@ struct tf_http_answer {
     int status;
     const char *body; /* in ctx->arena, NUL-terminated */
     size_t size;
-    const char *content_type; /* "" when none */
+    const char *content_type;        /* "" when none */
     const char *const *header_lines; /* "name: value", lower-case names, NULL-ended */
 };
-/* The context's deadline bounds the whole. Codes: TF_STORE_DOWN (not connected), TF_UNKNOWN_OUTCOME, TF_DEADLINE, TF_TOO_LARGE. Any HTTP status is TF_OK. */
-TF_MUSTCHECK tf_code tf_http_perform(tf_ctx *ctx, tf_http_client *client, const struct tf_http_call *call, struct tf_http_answer *ret_answer);
+/* The context's deadline bounds the whole. Codes: TF_STORE_DOWN (not connected), TF_UNKNOWN_OUTCOME, TF_DEADLINE,
+ * TF_TOO_LARGE. Any HTTP status is TF_OK. */
+TF_MUSTCHECK tf_code tf_http_perform(tf_ctx *ctx, tf_http_client *client, const struct tf_http_call *call,
+                                     struct tf_http_answer *ret_answer);
 
-/* An answer that does not end (watch): on_data gets each piece on the calling thread; it returns false to stop. Returns when stopped, when the connection ended, when nothing
- * arrived for idle_ms, or soon after *stop became true. */
+/* An answer that does not end (watch): on_data gets each piece on the calling thread; it returns false to stop. Returns
+ * when stopped, when the connection ended, when nothing arrived for idle_ms, or soon after *stop became true. */
 typedef bool (*tf_http_on_data)(const void *data, size_t size, void *arg);
-TF_MUSTCHECK tf_code tf_http_stream(tf_ctx *ctx, tf_http_client *client, const struct tf_http_call *call, int idle_ms, const volatile bool *stop, tf_http_on_data on_data, void *arg);
+TF_MUSTCHECK tf_code tf_http_stream(tf_ctx *ctx, tf_http_client *client, const struct tf_http_call *call, int idle_ms,
+                                    const volatile bool *stop, tf_http_on_data on_data, void *arg);

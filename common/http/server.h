@@ -1,8 +1,10 @@
 /* HTTP/1.1 server, our own interface over libevent: N loops, each with its own listening socket on the same port.
  *
- * The layer bounds everything below a parsed request by itself: header bytes (431), body bytes (413), an absolute deadline for the whole header (a slow
- * sender is cut), for the body, idle time of a kept connection, connections in all. Ambiguous framing (two Content-Length headers, Content-Length with
- * Transfer-Encoding, malformed numbers) is answered 400 and the connection closed. */
+ * The layer bounds everything below a parsed request by itself: header bytes (431), body bytes (413), an absolute
+ * deadline for the whole header (a slow sender is cut), for the body, idle time of a kept connection, connections in
+ * all. Ambiguous framing (two Content-Length headers, Content-Length with Transfer-Encoding, malformed numbers) is
+ * answered 400 and the connection closed. What the layer answers by itself has no body. An answer must keep leaving, 64
+ * KiB in each body_timeout_ms, or the connection is cut. Pipelined requests are served one at a time. */
 #pragma once
 
 #include "common/base/buf.h"
@@ -19,7 +21,8 @@ struct tf_http_header {
     const char *name, *value;
 };
 
-/* Called on a loop's thread; must not block. Must lead to exactly one tf_http_respond, now or later, from any thread. */
+/* Called on a loop's thread; must not block. Must lead to exactly one tf_http_respond, now or later, from any thread.
+ */
 typedef void (*tf_http_handler)(tf_http_request *request, void *arg);
 
 struct tf_http_server_config {
@@ -32,8 +35,13 @@ struct tf_http_server_config {
     void *arg;
 };
 
-TF_MUSTCHECK tf_code tf_http_server_start(const struct tf_http_server_config *config, tf_http_server **ret_server, const char **ret_error);
-/* Closes the listeners, answers what is under way (Connection: close) up to drain_ms, joins, frees. */
+/* On failure TF_STORE_DOWN, and *ret_error says which address and why (valid until the thread's next call). */
+TF_MUSTCHECK tf_code tf_http_server_start(const struct tf_http_server_config *config, tf_http_server **ret_server,
+                                          const char **ret_error);
+/* The port that is listened on (the kernel's choice when the address said 0). */
+int tf_http_server_port(const tf_http_server *server);
+/* Closes the listeners, answers what is under way (Connection: close) up to drain_ms, joins, frees. Requests that the
+ * handler still keeps stay valid until their tf_http_respond, which then only releases them. */
 void tf_http_server_stop(tf_http_server *server, int drain_ms);
 
 /* ---- the request: borrowed strings, valid until tf_http_respond ------------------------------------------------- */
@@ -46,15 +54,20 @@ const char *tf_http_header_of(const tf_http_request *request, const char *name);
 bool tf_http_header_at(const tf_http_request *request, size_t i, struct tf_http_header *ret_header);
 const char *tf_http_body(const tf_http_request *request, size_t *ret_size);
 const char *tf_http_peer(const tf_http_request *request); /* "127.0.0.1" */
-/* True when the client has gone: the answer will not be read. Any thread. */
+/* True when the client has gone, or at least will send nothing more (which nearly always is the same): the answer need
+ * not be worked out, though it is still sent if it can be. Any thread. */
 bool tf_http_gone(const tf_http_request *request);
 /* For the handler's own use, freed by the handler's owner. */
 void tf_http_set_context(tf_http_request *request, void *context);
 void *tf_http_context(const tf_http_request *request);
 
-/* Answers and ends the request. Headers and body are copied. Any thread; exactly once. HEAD gets no body. */
-void tf_http_respond(tf_http_request *request, int status, const struct tf_http_header *headers, size_t n_headers, const void *body, size_t size);
+/* Answers and ends the request. Headers and body are copied. Any thread; exactly once. HEAD gets no body. Date,
+ * Content-Length and Connection are the layer's and ignored when given, but "Connection: close" is heeded. Control
+ * characters in values become blanks. */
+void tf_http_respond(tf_http_request *request, int status, const struct tf_http_header *headers, size_t n_headers,
+                     const void *body, size_t size);
 
-/* Percent-decodes one path segment or query value ('+' is a blank in a query). In the arena; NULL when malformed or when it decodes to a NUL byte or invalid UTF-8. */
+/* Percent-decodes one path segment or query value ('+' is a blank in a query). In the arena; NULL when malformed or
+ * when it decodes to a NUL byte or invalid UTF-8. */
 struct tf_arena;
 char *tf_url_decode(struct tf_arena *arena, const char *text, size_t size, bool query);
