@@ -38,7 +38,8 @@ struct tf_civil tf_civil_of(int64_t us)
     int64_t seconds = tf_floor_div(us, TF_US_PER_S);
     struct tf_civil civil = tf_civil_of_seconds(seconds);
 
-    civil.us = (int)(us - seconds * TF_US_PER_S);
+    civil.us = (int)(us % TF_US_PER_S);
+    if (civil.us < 0) civil.us += TF_US_PER_S;
     return civil;
 }
 
