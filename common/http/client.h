@@ -5,6 +5,8 @@
 #include "common/base/ctx.h"
 #include "common/http/server.h" /* struct tf_http_header */
 
+#include <stdatomic.h>
+
 typedef struct tf_http_client tf_http_client;
 
 /* A pool of connections; thread-safe. */
@@ -33,7 +35,9 @@ TF_MUSTCHECK tf_code tf_http_perform(tf_ctx *ctx, tf_http_client *client, const 
                                      struct tf_http_answer *ret_answer);
 
 /* An answer that does not end (watch): on_data gets each piece on the calling thread; it returns false to stop. Returns
- * when stopped, when the connection ended, when nothing arrived for idle_ms, or soon after *stop became true. */
+ * when stopped, when the connection ended, when nothing arrived for idle_ms, or soon after *stop became true. TF_OK:
+ * stopped, or ended by the peer after status 200; otherwise TF_STORE_DOWN, TF_DEADLINE (silent too long) or, for calls
+ * that are not idempotent, TF_UNKNOWN_OUTCOME. */
 typedef bool (*tf_http_on_data)(const void *data, size_t size, void *arg);
 TF_MUSTCHECK tf_code tf_http_stream(tf_ctx *ctx, tf_http_client *client, const struct tf_http_call *call, int idle_ms,
-                                    const volatile bool *stop, tf_http_on_data on_data, void *arg);
+                                    const atomic_bool *stop, tf_http_on_data on_data, void *arg);
