@@ -3,6 +3,7 @@
 #pragma once
 
 #include "common/base/error.h"
+#include "common/base/macros.h"
 
 #include <stdbool.h>
 #include <stddef.h>

@@ -1,0 +1,193 @@
+/* Accounts: e-mail and mobile are sealed, and found by keyed hash. */
+#include "services/user/store/accounts.h"
+
+#include <stdio.h>
+#include <string.h>
+
+static const struct tf_pg_stmt insert_account = {
+    "insert_account",
+    "INSERT INTO account (user_id, mobile_hash, mobile_sealed, email_hash, email_sealed, name, language, city, password, roles, organiser_id, created_at) "
+    "VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12)",
+    true};
+static const struct tf_pg_stmt login_taken = {
+    "login_taken", "SELECT EXISTS (SELECT FROM account WHERE mobile_hash = $1), EXISTS (SELECT FROM account WHERE email_hash = $2)", false};
+#define COLUMNS "user_id, mobile_sealed, email_sealed, name, language, city, password, roles, organiser_id, created_at, failed_logins, locked_until"
+static const struct tf_pg_stmt find_by_id = {"account_by_id", "SELECT " COLUMNS " FROM account WHERE user_id = $1", false};
+static const struct tf_pg_stmt find_by_login = {
+    "account_by_login", "SELECT " COLUMNS " FROM account WHERE mobile_hash = $1 OR email_hash = $1", false};
+static const struct tf_pg_stmt login_failed = {
+    "login_failed", "UPDATE account SET failed_logins = $2, locked_until = $3 WHERE user_id = $1", true};
+static const struct tf_pg_stmt login_succeeded = {
+    "login_succeeded",
+    "UPDATE account SET failed_logins = 0, locked_until = NULL, password = coalesce($2, password) "
+    "WHERE user_id = $1 AND (failed_logins <> 0 OR $2 IS NOT NULL)",
+    true};
+static const struct tf_pg_stmt operator_exists = {
+    "operator_exists", "SELECT EXISTS (SELECT FROM account WHERE roles & $1 <> 0)", false};
+
+/* What a sealed value is bound to. */
+static const char ad_login[] = "account.login";
+
+static void hash_of(tf_ctx *ctx, const char *login, unsigned char out[TF_SHA256_BYTES])
+{
+    const struct user_state *state = user_state(ctx);
+    char text[300];
+    int n = snprintf(text, sizeof text, "login:%s", login);
+
+    tf_keyed_hash(state->person_key, state->person_key_size, text, (size_t)n, out);
+}
+
+static void put_login(tf_ctx *ctx, tf_pg_params *p, const char *login)
+{
+    unsigned char hash[TF_SHA256_BYTES];
+    void *sealed;
+    size_t n;
+
+    if (!login) {
+        tf_pg_bytes(p, NULL, 0);
+        tf_pg_bytes(p, NULL, 0);
+        return;
+    }
+    hash_of(ctx, login, hash);
+    sealed = tf_seal(ctx->arena, &user_state(ctx)->personal_key, login, strlen(login), ad_login, sizeof ad_login, &n);
+    tf_pg_bytes(p, tf_arena_memdup(ctx->arena, hash, sizeof hash), sizeof hash);
+    tf_pg_bytes(p, sealed, sealed ? n : 0);
+}
+
+/* Which of the two is taken, after a unique violation. */
+static tf_code name_taken_field(tf_ctx *ctx, const struct account *a)
+{
+    unsigned char mobile[TF_SHA256_BYTES] = {0}, email[TF_SHA256_BYTES] = {0};
+    tf_pg_params p;
+    tf_pg_result *r;
+    tf_code code;
+
+    tf_error_clear(ctx);
+    if (a->mobile) hash_of(ctx, a->mobile, mobile);
+    if (a->email) hash_of(ctx, a->email, email);
+    tf_pg_params_init(&p, ctx);
+    tf_pg_bytes(&p, mobile, sizeof mobile);
+    tf_pg_bytes(&p, email, sizeof email);
+    code = tf_pg_query(ctx, tf_app_pg(ctx->app), &login_taken, &p, &r);
+    if (code) return code;
+
+    tf_fail(ctx, TF_ALREADY_EXISTS, "login taken");
+    ctx->error.field = tf_pg_get_bool(r, 0, 0) ? "mobile" : "email";
+    return TF_ALREADY_EXISTS;
+}
+
+tf_code account_insert(tf_ctx *ctx, const struct account *a)
+{
+    tf_pg_params p;
+    tf_code code;
+
+    tf_pg_params_init(&p, ctx);
+    tf_pg_int8(&p, a->user_id);
+    put_login(ctx, &p, a->mobile);
+    put_login(ctx, &p, a->email);
+    tf_pg_text(&p, a->name);
+    tf_pg_text(&p, a->language);
+    tf_pg_text(&p, a->city);
+    tf_pg_text(&p, a->password);
+    tf_pg_int4(&p, (int32_t)a->roles);
+    tf_pg_int8(&p, a->organiser_id);
+    tf_pg_time(&p, a->created_at);
+    code = tf_pg_query(ctx, tf_app_pg(ctx->app), &insert_account, &p, NULL);
+    return code == TF_ALREADY_EXISTS ? name_taken_field(ctx, a) : code;
+}
+
+static const char *open_login(tf_ctx *ctx, const tf_pg_result *r, int column)
+{
+    struct tf_pg_bytes sealed = tf_pg_get_bytes(r, 0, column);
+    size_t n;
+
+    if (!sealed.data) return NULL;
+    return tf_open(ctx->arena, &user_state(ctx)->personal_key, 1, sealed.data, sealed.size, ad_login, sizeof ad_login, &n);
+}
+
+static tf_code read_account(tf_ctx *ctx, const tf_pg_result *r, struct account *a)
+{
+    if (tf_pg_rows(r) == 0) return tf_fail(ctx, TF_NOT_FOUND, "no such account");
+    *a = (struct account){
+        .user_id = tf_pg_get_int(r, 0, 0),
+        .mobile = open_login(ctx, r, 1),
+        .email = open_login(ctx, r, 2),
+        .name = tf_pg_get_text(r, 0, 3),
+        .language = tf_pg_get_text(r, 0, 4),
+        .city = tf_pg_get_text(r, 0, 5),
+        .password = tf_pg_get_text(r, 0, 6),
+        .roles = (uint32_t)tf_pg_get_int(r, 0, 7),
+        .organiser_id = tf_pg_get_int(r, 0, 8),
+        .created_at = tf_pg_get_time(r, 0, 9),
+        .failed_logins = (int)tf_pg_get_int(r, 0, 10),
+        .locked_until = tf_pg_get_time(r, 0, 11),
+    };
+    if (!a->mobile && !a->email) return tf_fail(ctx, TF_INTERNAL, "account %lld does not open: wrong personal-data key?", (long long)a->user_id);
+    return TF_OK;
+}
+
+tf_code account_by_id(tf_ctx *ctx, int64_t user_id, struct account *a)
+{
+    tf_pg_params p;
+    tf_pg_result *r;
+    tf_code code;
+
+    tf_pg_params_init(&p, ctx);
+    tf_pg_int8(&p, user_id);
+    code = tf_pg_query(ctx, tf_app_pg(ctx->app), &find_by_id, &p, &r);
+    if (code) return code;
+
+    return read_account(ctx, r, a);
+}
+
+tf_code account_by_login(tf_ctx *ctx, const char *login, struct account *a)
+{
+    unsigned char hash[TF_SHA256_BYTES];
+    tf_pg_params p;
+    tf_pg_result *r;
+    tf_code code;
+
+    hash_of(ctx, login, hash);
+    tf_pg_params_init(&p, ctx);
+    tf_pg_bytes(&p, hash, sizeof hash);
+    code = tf_pg_query(ctx, tf_app_pg(ctx->app), &find_by_login, &p, &r);
+    if (code) return code;
+
+    return read_account(ctx, r, a);
+}
+
+tf_code account_login_failed(tf_ctx *ctx, int64_t user_id, int failures, tf_time locked_until)
+{
+    tf_pg_params p;
+
+    tf_pg_params_init(&p, ctx);
+    tf_pg_int8(&p, user_id);
+    tf_pg_int4(&p, failures);
+    tf_pg_time(&p, locked_until);
+    return tf_pg_query(ctx, tf_app_pg(ctx->app), &login_failed, &p, NULL);
+}
+
+tf_code account_login_succeeded(tf_ctx *ctx, int64_t user_id, const char *password)
+{
+    tf_pg_params p;
+
+    tf_pg_params_init(&p, ctx);
+    tf_pg_int8(&p, user_id);
+    tf_pg_text(&p, password);
+    return tf_pg_query(ctx, tf_app_pg(ctx->app), &login_succeeded, &p, NULL);
+}
+
+tf_code account_operator_exists(tf_ctx *ctx, bool *ret_exists)
+{
+    tf_pg_params p;
+    tf_pg_result *r;
+    tf_code code;
+
+    tf_pg_params_init(&p, ctx);
+    tf_pg_int4(&p, TF_ROLE_PLATFORM_OPERATOR);
+    code = tf_pg_query(ctx, tf_app_pg(ctx->app), &operator_exists, &p, &r);
+    if (code) return code;
+
+    *ret_exists = tf_pg_get_bool(r, 0, 0);
+    return TF_OK;
+}
