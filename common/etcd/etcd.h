@@ -1,7 +1,9 @@
-/* Membership by etcd (JSON gateway over HTTP): registration under a lease in the layout of Go's clientv3 naming, and watching a service.
+/* Membership by etcd (JSON gateway over HTTP): registration under a lease in the layout of Go's clientv3 naming, and
+ * watching a service.
  *
- * Key "<prefix>/<service>/<instance>", value {"Op":0,"Addr":"host:port","Metadata":{…}}. With etcd down everything goes on: the last known
- * membership stays in use, registration is repeated with jittered backoff until it holds, a lost lease is granted anew. */
+ * Key "<prefix>/<service>/<instance>", value {"Op":0,"Addr":"host:port","Metadata":{…}}. With etcd down everything goes
+ * on: the last known membership stays in use, registration is repeated with jittered backoff until it holds, a lost
+ * lease is granted anew. */
 #pragma once
 
 #include "common/base/ctx.h"
@@ -20,13 +22,16 @@ tf_etcd *tf_etcd_new(const struct tf_etcd_config *config);
 /* Stops watches, revokes the lease, joins. */
 void tf_etcd_free(tf_etcd *etcd);
 
-/* Keeps `service/instance → address` registered until tf_etcd_deregister or free. metadata_json: an object or NULL. Returns at once; the work goes on a thread. */
-void tf_etcd_register(tf_etcd *etcd, const char *service, const char *instance, const char *address, int ttl_s, const char *metadata_json);
+/* Keeps `service/instance → address` registered until tf_etcd_deregister or free. metadata_json: an object or NULL.
+ * Returns at once; the work goes on a thread. */
+void tf_etcd_register(tf_etcd *etcd, const char *service, const char *instance, const char *address, int ttl_s,
+                      const char *metadata_json);
 /* Removes the key and revokes the lease, bounded by the deadline of ctx. */
 void tf_etcd_deregister(tf_ctx *ctx, tf_etcd *etcd);
 bool tf_etcd_registered(tf_etcd *etcd);
 
-/* Calls `changed` on a thread of ours with the whole list of addresses, first as soon as it is known, then at each change. An empty list is passed
- * on too; the receiver decides. Recovers from compaction, lost watches and restarts of etcd. */
+/* Calls `changed` on a thread of ours with the whole list of addresses, first as soon as it is known, then at each
+ * change. An empty list is passed on too; the receiver decides. Recovers from compaction, lost watches and restarts of
+ * etcd. */
 typedef void (*tf_etcd_changed)(const char *const *addresses, size_t n, void *arg);
 void tf_etcd_watch(tf_etcd *etcd, const char *service, tf_etcd_changed changed, void *arg);
