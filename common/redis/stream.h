@@ -27,6 +27,9 @@ struct tf_stream_config {
     int handler_timeout_ms;
     tf_stream_handler handler;
     void *arg;
+    /* False: this group is the stream's only one; an entry is deleted with its acknowledgement. True: other groups read it too; every second
+     * the stream is trimmed up to what all of them have finished. */
+    bool shared;
 };
 
 tf_stream_consumer *tf_stream_consumer_start(const struct tf_stream_config *config);
