@@ -55,6 +55,7 @@ CREATE TABLE orders (
 CREATE INDEX orders_of_user ON orders (user_id, order_no DESC) WHERE user_id IS NOT NULL;
 CREATE INDEX orders_of_show ON orders (bucket, show_id);
 CREATE INDEX orders_due ON orders (bucket, release_at) WHERE state = 1;
+CREATE INDEX orders_tombstone ON orders (created_at) WHERE state = 9;
 
 CREATE TABLE tickets (
   bucket       int2 NOT NULL,
