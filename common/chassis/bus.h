@@ -13,7 +13,7 @@ struct tf_app;
 
 /* An event as a producer states it; process, request id and trace come from ctx. */
 struct tf_event {
-    int64_t event_id;     /* from tf_app_id */
+    int64_t event_id;     /* from tf_app_id; unique within the topic, which one service publishes */
     int bucket;           /* of the aggregate; first column of the outbox's key */
     const char *topic;    /* "order" */
     const char *type;     /* "order.paid" */
@@ -43,7 +43,10 @@ struct tf_received {
 };
 
 /* Runs inside a transaction on conn, after the inbox check; TF_OK commits. Repeatable. Events of types that it does not know: return TF_OK.
- * ctx->app is the app. To be told of an event that cannot be parsed for ever, return TF_INTERNAL: retried, then parked. */
+ * ctx->app is the app. Codes of weather (UNAVAILABLE, RESOURCE_EXHAUSTED, DEADLINE_EXCEEDED in gRPC's terms) are tried again for as long as it
+ * takes; every other failure, TF_INTERNAL for an event that cannot be parsed among them, is retried with backoff and then parked.
+ * One call at a time per topic, on a thread of the topic's; replays of dead letters run beside it on another thread. Decide by the state that
+ * you find: after a failure another instance may have handled a later event of the same aggregate first. */
 typedef tf_code (*tf_event_handler)(tf_pg_conn *conn, tf_ctx *ctx, const struct tf_received *event);
 
 struct tf_bus_consumer {
@@ -52,4 +55,4 @@ struct tf_bus_consumer {
     void (*committed)(struct tf_app *app); /* after each batch that committed anything: wake own workers; may be NULL */
 };
 
-/* Dead letters of this service (for `check`, operators): rows of table dead_letter, resolved_at NULL while open. */
+/* Dead letters of this service (for `check`, operators): rows of table dead_letter, resolved_at NULL while open; see dead_letter.h. */

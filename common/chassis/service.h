@@ -1,8 +1,13 @@
 /* The life of a process: settings, start-up in order, serving, shutdown in reverse. A service's main.c is a table.
  *
- * Order: settings → log → keys → PostgreSQL (schema checked) → worker number → Redis → bus → start() → rpc server → admin listener → etcd registration →
- * SERVING. SIGTERM or SIGINT: NOT_SERVING → deregister → short wait → drain calls → stop() → bus → ids released → stores. A start-up failure prints one sentence and
- * exits 1. `tf-order --migrate` applies the migrations and exits. */
+ * Order: settings → log → keys → PostgreSQL (schema checked) → worker number → Redis → clients of callees → bus's relay → start() → rpc
+ * server → bus's consumers → admin listener → etcd registration → SERVING. SIGTERM or SIGINT: NOT_SERVING → deregister → short wait →
+ * drain calls → consumers → stop() → relay → ids released → stores. A start-up failure prints one sentence and exits 1.
+ *
+ * Health is SERVING when start-up is complete, the service is ready (tf_app_set_ready) and PostgreSQL answers, where it is used. Redis or
+ * etcd away is shown by /healthz without changing it: what needs them answers STORE_DOWN, the rest goes on.
+ *
+ * Instead of serving: `tf-order --migrate` applies the migrations and exits; `tf-order --dead-letters list | replay ID | discard ID REASON`. */
 #pragma once
 
 #include "common/base/id.h"

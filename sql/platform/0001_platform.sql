@@ -12,7 +12,7 @@ CREATE TABLE worker_claim (
 );
 
 -- Events not yet known to be with the engine have sent_at NULL; sent ones are kept for a while, to be sent again when
--- the engine lost its data.
+-- the engine lost its data. Rows leave in the order of event_id, which rises with time.
 CREATE TABLE outbox (
   bucket      int2 NOT NULL,
   event_id    int8 NOT NULL,
@@ -23,7 +23,7 @@ CREATE TABLE outbox (
   sent_at     timestamptz,
   PRIMARY KEY (bucket, event_id)
 );
-CREATE INDEX outbox_unsent ON outbox (bucket, event_id) WHERE sent_at IS NULL;
+CREATE INDEX outbox_unsent ON outbox (event_id) WHERE sent_at IS NULL;
 CREATE INDEX outbox_sent ON outbox (sent_at) WHERE sent_at IS NOT NULL;
 
 -- The engine's generation that this database's relay last sent to.
@@ -33,23 +33,39 @@ CREATE TABLE relay_engine (
   run_id      text NOT NULL
 );
 
--- Events that this service has handled.
+-- Events that this service has handled or parked. Event ids are unique within a topic only: each topic has one
+-- publishing service, and services number their workers apart.
 CREATE TABLE inbox (
-  event_id    int8 PRIMARY KEY,
-  handled_at  timestamptz NOT NULL DEFAULT now()
+  topic       text NOT NULL,
+  event_id    int8 NOT NULL,
+  handled_at  timestamptz NOT NULL DEFAULT now(),
+  PRIMARY KEY (topic, event_id)
 );
 CREATE INDEX inbox_age ON inbox (handled_at);
 
--- Events that could not be handled, with the cause; open until replayed or discarded with a reason.
-CREATE TABLE dead_letter (
-  event_id    int8 PRIMARY KEY,
+-- Failures of events that are still being tried again; the row goes when the event is handled or parked.
+CREATE TABLE event_attempt (
   topic       text NOT NULL,
+  event_id    int8 NOT NULL,
+  attempts    int4 NOT NULL,
+  failed_at   timestamptz NOT NULL,
+  PRIMARY KEY (topic, event_id)
+);
+
+-- Events that could not be handled, with the cause; open until replayed or discarded with a reason. An envelope that
+-- could not be read has a negative event_id made from its place in the engine. replay_at: an operator asked for a
+-- replay, the running service does it (common/chassis/dead_letter.c).
+CREATE TABLE dead_letter (
+  topic       text NOT NULL,
+  event_id    int8 NOT NULL,
   type        text NOT NULL,
   envelope    bytea NOT NULL,
   cause       text NOT NULL,
   attempts    int4 NOT NULL,
   parked_at   timestamptz NOT NULL DEFAULT now(),
+  replay_at   timestamptz,
   resolved_at timestamptz,
-  resolution  text
+  resolution  text,
+  PRIMARY KEY (topic, event_id)
 );
 CREATE INDEX dead_letter_open ON dead_letter (parked_at) WHERE resolved_at IS NULL;

@@ -1,0 +1,180 @@
+/* Migrations and dead letters from the command line. */
+#include "common/chassis/commands.h"
+
+#include "common/base/text.h"
+#include "common/chassis/dead_letter.h"
+#include "common/chassis/stores.h"
+
+#include <inttypes.h>
+#include <stdio.h>
+#include <string.h>
+
+enum { CALL_TIMEOUT_S = 10, LIST_MAX = 1000, REPLAY_WAIT_S = 15, REPLAY_POLL_MS = 200 };
+
+const struct tf_settings_command tf_command_help[] = {
+    {"--migrate", "apply the database's migrations and exit"},
+    {"--dead-letters list", "list the open dead letters"},
+    {"--dead-letters replay ID", "have one handled again by the running service (ID or TOPIC/ID)"},
+    {"--dead-letters discard ID REASON", "close one without effect"},
+    {NULL, NULL},
+};
+
+/* ---- arguments --------------------------------------------------------------------------------------------------- */
+
+static const struct {
+    const char *word;
+    enum tf_command_kind kind;
+    int n_arguments;
+} verbs[] = {
+    {"list", TF_COMMAND_LIST, 0},
+    {"replay", TF_COMMAND_REPLAY, 1},
+    {"discard", TF_COMMAND_DISCARD, 2},
+};
+
+static bool id_parse(char *text, struct tf_command *command)
+{
+    char *slash = strrchr(text, '/');
+
+    if (slash) {
+        *slash = '\0';
+        command->topic = text;
+        text = slash + 1;
+    }
+    return tf_parse_int64(text, &command->event_id);
+}
+
+/* argv[0] is the verb, n words follow "--dead-letters". *ret_used: how many belong to it. */
+static bool dead_letters_parse(int n, char **argv, struct tf_command *command, int *ret_used)
+{
+    for (size_t i = 0; n > 0 && i < TF_COUNT(verbs); i++) {
+        if (strcmp(argv[0], verbs[i].word) != 0) continue;
+        if (n - 1 < verbs[i].n_arguments) return false;
+        command->kind = verbs[i].kind;
+        *ret_used = 1 + verbs[i].n_arguments;
+        if (verbs[i].n_arguments > 1) command->reason = argv[2];
+        return verbs[i].n_arguments == 0 || id_parse(argv[1], command);
+    }
+    return false;
+}
+
+bool tf_command_take(int *argc, char **argv, struct tf_command *ret_command, const char **ret_error)
+{
+    struct tf_command command = {.kind = TF_COMMAND_SERVE};
+    int n = 1;
+
+    for (int i = 1; i < *argc; i++) {
+        int used = 0;
+
+        if (strcmp(argv[i], "--migrate") == 0) {
+            command.kind = TF_COMMAND_MIGRATE;
+        } else if (strcmp(argv[i], "--dead-letters") == 0) {
+            if (!dead_letters_parse(*argc - i - 1, argv + i + 1, &command, &used)) {
+                *ret_error = "--dead-letters takes: list, replay ID, or discard ID REASON";
+                return false;
+            }
+            i += used;
+        } else {
+            argv[n++] = argv[i];
+        }
+    }
+    argv[n] = NULL;
+    *argc = n;
+    *ret_command = command;
+    return true;
+}
+
+/* ---- dead letters ------------------------------------------------------------------------------------------------ */
+
+static tf_code letters_list(tf_ctx *ctx, tf_app *app)
+{
+    struct tf_dead_letter *letters;
+    tf_code code;
+    size_t n;
+
+    code = tf_dead_letter_list(ctx, app->pg, LIST_MAX, &letters, &n);
+    if (code) return code;
+    for (size_t i = 0; i < n; i++) {
+        char parked[TF_TIME_TEXT];
+
+        tf_time_write(parked, letters[i].parked);
+        printf("%s/%" PRId64 "  %s  parked %s after %d attempts%s\n    %s\n", letters[i].topic, letters[i].event_id,
+               letters[i].type[0] ? letters[i].type : "(unreadable)", parked, letters[i].attempts,
+               letters[i].state == TF_DEAD_LETTER_ASKED ? ", replay asked for" : "", letters[i].cause);
+    }
+    printf("%zu open dead letter%s%s\n", n, n == 1 ? "" : "s", n == LIST_MAX ? " (or more)" : "");
+    return TF_OK;
+}
+
+/* The running service does it; here we wait for its word. */
+static tf_code letter_replay(tf_ctx *ctx, tf_app *app, const struct tf_command *command)
+{
+    struct tf_dead_letter letter;
+    int64_t until = tf_mono_us() + (int64_t)REPLAY_WAIT_S * TF_US_PER_S;
+    tf_code code = tf_dead_letter_replay(ctx, app->pg, command->topic, command->event_id);
+
+    while (!code && tf_mono_us() < until) {
+        tf_ctx_reset(ctx, (int64_t)CALL_TIMEOUT_S * TF_US_PER_S);
+        code = tf_dead_letter_get(ctx, app->pg, command->topic, command->event_id, &letter);
+        if (code) return code;
+        if (letter.state == TF_DEAD_LETTER_RESOLVED) {
+            printf("%s/%" PRId64 ": %s\n", letter.topic, letter.event_id, letter.resolution);
+            return TF_OK;
+        }
+        if (letter.state == TF_DEAD_LETTER_OPEN)
+            return tf_fail(ctx, TF_STATE_WRONG, "the replay failed: %s", letter.cause);
+        if (tf_app_stop_within(REPLAY_POLL_MS)) break;
+    }
+    if (!code) printf("the replay is asked for; tf-%s does it when it runs\n", app->service->name);
+    return code;
+}
+
+static tf_code letter_discard(tf_ctx *ctx, tf_app *app, const struct tf_command *command)
+{
+    tf_code code;
+
+    if (!command->reason[0] || strlen(command->reason) > TF_DEAD_LETTER_CAUSE_MAX ||
+        !tf_utf8_valid(command->reason, strlen(command->reason)))
+        return tf_fail(ctx, TF_FIELD_INVALID, "a reason of 1 to %d bytes is needed", TF_DEAD_LETTER_CAUSE_MAX);
+    code = tf_dead_letter_discard(ctx, app->pg, command->topic, command->event_id, command->reason);
+    if (!code) printf("%" PRId64 ": discarded\n", command->event_id);
+    return code;
+}
+
+static tf_code letters_run(tf_app *app, const struct tf_command *command, const char **ret_error)
+{
+    tf_ctx ctx;
+    tf_code code;
+
+    tf_app_ctx(app, &ctx, "dead-letters", (int64_t)CALL_TIMEOUT_S * TF_US_PER_S);
+    if (command->kind == TF_COMMAND_LIST)
+        code = letters_list(&ctx, app);
+    else if (command->kind == TF_COMMAND_REPLAY)
+        code = letter_replay(&ctx, app, command);
+    else
+        code = letter_discard(&ctx, app, command);
+    if (code)
+        *ret_error = tf_arena_strdup(app->arena, ctx.error.internal ? ctx.error.internal : tf_code_info(code)->reason);
+    tf_ctx_done(&ctx);
+    return code;
+}
+
+/* ---- all --------------------------------------------------------------------------------------------------------- */
+
+tf_code tf_command_run(tf_app *app, const struct tf_command *command, const char **ret_error)
+{
+    tf_code code;
+
+    if (!(app->service->uses & TF_USES_PG)) {
+        printf("tf-%s keeps no data of its own: nothing to do\n", app->service->name);
+        return TF_OK;
+    }
+    code = tf_app_pg_open(app, ret_error);
+    if (code) return code;
+    if (command->kind != TF_COMMAND_MIGRATE) {
+        code = tf_app_schema_check(app, ret_error);
+        return code ? code : letters_run(app, command, ret_error);
+    }
+    code = tf_app_schema_migrate(app, ret_error);
+    if (!code) printf("tf-%s: the schema is up to date\n", app->service->name);
+    return code;
+}
