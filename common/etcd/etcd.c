@@ -13,8 +13,7 @@ enum {
     GRPC_NOT_FOUND = 5,
 };
 
-/* ---- endpoints -----------------------------------------------------------------------------------------------------
- */
+/* ---- endpoints ------------------------------------------------------------------------------- */
 
 static char *base_url(const char *endpoint, size_t n)
 {
@@ -62,8 +61,7 @@ void tf_etcd_next_endpoint(tf_etcd *etcd, size_t failed)
     atomic_compare_exchange_strong(&etcd->endpoint, &failed, failed + 1);
 }
 
-/* ---- life ----------------------------------------------------------------------------------------------------------
- */
+/* ---- life ------------------------------------------------------------------------------------ */
 
 tf_etcd *tf_etcd_new(const struct tf_etcd_config *config)
 {
@@ -102,8 +100,7 @@ void tf_etcd_free(tf_etcd *etcd)
     free(etcd);
 }
 
-/* ---- waiting -------------------------------------------------------------------------------------------------------
- */
+/* ---- waiting --------------------------------------------------------------------------------- */
 
 int tf_etcd_backoff_ms(int failures, int max_ms)
 {
@@ -130,8 +127,7 @@ void tf_etcd_nap(tf_etcd *etcd, const atomic_bool *stop, int64_t ms)
     pthread_mutex_unlock(&etcd->lock);
 }
 
-/* ---- calls ---------------------------------------------------------------------------------------------------------
- */
+/* ---- calls ----------------------------------------------------------------------------------- */
 
 void tf_etcd_put_bytes(tf_arena *arena, tf_json_writer *w, const char *key, const char *text)
 {

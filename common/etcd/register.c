@@ -26,8 +26,7 @@ struct tf_etcd_registration {
     bool done;               /* the thread has revoked and ended; under etcd->lock */
 };
 
-/* ---- what etcd is told
- * ------------------------------------------------------------------------------------------------ */
+/* ---- what etcd is told ----------------------------------------------------------------------- */
 
 /* The calls about leases have one number as their whole request. */
 static tf_code call_lease(tf_ctx *ctx, struct tf_etcd_registration *r, const char *path, const char *name,
@@ -74,8 +73,7 @@ static tf_code put_key(tf_ctx *ctx, struct tf_etcd_registration *r, int64_t leas
     return tf_etcd_call(ctx, r->etcd, "kv/put", &body, &answer);
 }
 
-/* ---- one round
- * ------------------------------------------------------------------------------------------------------- */
+/* ---- one round ------------------------------------------------------------------------------- */
 
 static void hold(struct tf_etcd_registration *r, int64_t since_us, int64_t ttl_s)
 {
@@ -178,8 +176,7 @@ static void *run(void *arg)
     return NULL;
 }
 
-/* ---- life ----------------------------------------------------------------------------------------------------------
- */
+/* ---- life ------------------------------------------------------------------------------------ */
 
 static char *value_of(const char *address, const char *metadata_json)
 {

@@ -35,8 +35,7 @@ struct tf_etcd_watcher {
     bool said_down;
 };
 
-/* ---- telling -------------------------------------------------------------------------------------------------------
- */
+/* ---- telling --------------------------------------------------------------------------------- */
 
 static bool same_addresses(const struct tf_etcd_members *a, const struct tf_etcd_members *b)
 {
@@ -63,8 +62,7 @@ static void tell(struct tf_etcd_watcher *w)
     free(addresses);
 }
 
-/* ---- reading keys
- * ---------------------------------------------------------------------------------------------------- */
+/* ---- reading keys ---------------------------------------------------------------------------- */
 
 static char *decode(tf_arena *arena, const tf_json *text)
 {
@@ -106,8 +104,7 @@ static void take_event(struct tf_etcd_watcher *w, const tf_json *event)
     if (key) tf_etcd_members_remove(&w->members, key);
 }
 
-/* ---- the list ------------------------------------------------------------------------------------------------------
- */
+/* ---- the list -------------------------------------------------------------------------------- */
 
 static tf_code list(tf_ctx *ctx, struct tf_etcd_watcher *w)
 {
@@ -133,8 +130,7 @@ static tf_code list(tf_ctx *ctx, struct tf_etcd_watcher *w)
     return TF_OK;
 }
 
-/* ---- the stream
- * ------------------------------------------------------------------------------------------------------ */
+/* ---- the stream ------------------------------------------------------------------------------ */
 
 /* {"result":{"events":[…]}}; "canceled" after compaction; {"error":…} from the gateway. */
 static void take_line(struct tf_etcd_watcher *w, const char *line, size_t size)
@@ -202,8 +198,7 @@ static tf_code follow(tf_ctx *ctx, struct tf_etcd_watcher *w)
     return code;
 }
 
-/* ---- the thread
- * ------------------------------------------------------------------------------------------------------ */
+/* ---- the thread ------------------------------------------------------------------------------ */
 
 static void say_down(tf_ctx *ctx, struct tf_etcd_watcher *w)
 {

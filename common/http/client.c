@@ -88,8 +88,7 @@ static void give_handle(tf_http_client *client, CURL *handle)
     curl_easy_cleanup(handle);
 }
 
-/* ---- what comes in -------------------------------------------------------------------------------------------------
- */
+/* ---- what comes in --------------------------------------------------------------------------- */
 
 static size_t on_body(char *data, size_t size, size_t n, void *arg)
 {
@@ -141,8 +140,7 @@ static size_t on_header(char *data, size_t size, size_t n, void *arg)
     return n;
 }
 
-/* ---- what goes out
- * ---------------------------------------------------------------------------------------------------- */
+/* ---- what goes out --------------------------------------------------------------------------- */
 
 static bool add_header(struct exchange *x, const char *name, const char *value)
 {
@@ -227,7 +225,7 @@ static void exchange_done(struct exchange *x, tf_http_client *client)
     tf_buf_done(&x->body);
 }
 
-/* ---- outcomes ---------------------------------------------------------------------------------------------------- */
+/* ---- outcomes -------------------------------------------------------------------------------- */
 
 /* Whether a byte of the request may have left. */
 static bool was_sent(CURL *handle)
@@ -307,8 +305,7 @@ tf_code tf_http_perform(tf_ctx *ctx, tf_http_client *client, const struct tf_htt
     return code;
 }
 
-/* ---- streams ------------------------------------------------------------------------------------------------------
- */
+/* ---- streams --------------------------------------------------------------------------------- */
 
 /* Why the loop below ended. */
 enum stream_end { ENDED, STOPPED, SILENT, BROKEN };

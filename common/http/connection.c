@@ -16,8 +16,7 @@ enum {
     DISCARD_BYTES = 16384,
 };
 
-/* ---- phases --------------------------------------------------------------------------------------------------------
- */
+/* ---- phases ---------------------------------------------------------------------------------- */
 
 static void leave_phase(struct tf_http_connection *c)
 {
@@ -71,8 +70,7 @@ static void want_writes(struct tf_http_connection *c, bool want)
         event_del(&c->writable);
 }
 
-/* ---- end -----------------------------------------------------------------------------------------------------------
- */
+/* ---- end ------------------------------------------------------------------------------------- */
 
 void tf_http_connection_close(struct tf_http_connection *c)
 {
@@ -119,8 +117,7 @@ static void discard(struct tf_http_connection *c)
     if (n == 0 || (n < 0 && errno != EAGAIN && errno != EINTR)) tf_http_connection_close(c);
 }
 
-/* ---- answering
- * ------------------------------------------------------------------------------------------------------- */
+/* ---- answering ------------------------------------------------------------------------------- */
 
 /* The request is answered whole: ready for the next one, of which bytes may be here already. */
 static void recycle(struct tf_http_connection *c)
@@ -192,7 +189,7 @@ static void refuse(struct tf_http_connection *c, int status)
     send_reply(c, tf_http_reply_new((struct tf_http_reply_kind){.keep = false}, status, NULL, 0, NULL, 0));
 }
 
-/* ---- reading ----------------------------------------------------------------------------------------------------- */
+/* ---- reading --------------------------------------------------------------------------------- */
 
 /* Room for at least one byte more, at most `most` in all. */
 static bool make_room(struct tf_http_bytes *bytes, size_t most)
@@ -342,7 +339,7 @@ static void read_ahead(struct tf_http_connection *c)
     }
 }
 
-/* ---- events ------------------------------------------------------------------------------------------------------ */
+/* ---- events ---------------------------------------------------------------------------------- */
 
 static void on_readable(evutil_socket_t fd, short what, void *arg)
 {

@@ -2,6 +2,7 @@
 #include "common/http/loop.h"
 
 #include "common/base/macros.h"
+#include "common/base/text.h"
 
 #include <errno.h>
 #include <netdb.h>
@@ -27,11 +28,13 @@ static struct addrinfo *resolve(const char *address, const char **ret_why)
     struct addrinfo hints = {.ai_flags = AI_PASSIVE | AI_NUMERICSERV, .ai_socktype = SOCK_STREAM}, *found;
     const char *colon = strrchr(address, ':');
     char host[256];
+    int64_t port;
     size_t n = colon ? (size_t)(colon - address) : 0;
     int status;
 
     *ret_why = "not of the form host:port";
     if (!colon || n == 0 || n >= sizeof host) return NULL;
+    if (!tf_parse_int64(colon + 1, &port) || port < 0 || port > UINT16_MAX) return NULL; /* getaddrinfo would wrap it */
     memcpy(host, address, n);
     host[n] = '\0';
     if (host[0] == '[' && host[n - 1] == ']') {

@@ -27,7 +27,7 @@ void tf_http_count_refusal(int status)
     tf_counter_add_label(&refusals, label, 1);
 }
 
-/* ---- accepting --------------------------------------------------------------------------------------------------- */
+/* ---- accepting ------------------------------------------------------------------------------- */
 
 static void peer_text(const struct sockaddr_storage *from, char out[static INET6_ADDRSTRLEN])
 {
@@ -76,8 +76,7 @@ static void on_accept(evutil_socket_t listener, short what, void *arg)
     }
 }
 
-/* ---- answers and the end
- * --------------------------------------------------------------------------------------------- */
+/* ---- answers and the end --------------------------------------------------------------------- */
 
 static void stop_accepting(struct tf_http_loop *loop)
 {
@@ -177,8 +176,7 @@ static void *run(void *arg)
     return NULL;
 }
 
-/* ---- life ----------------------------------------------------------------------------------------------------------
- */
+/* ---- life ------------------------------------------------------------------------------------ */
 
 static struct event_base *new_base(void)
 {

@@ -39,7 +39,7 @@ void tf_http_parser_init(struct tf_http_parser *parser, size_t header_max, size_
     parser->overhead = 0;
 }
 
-/* ---- characters -------------------------------------------------------------------------------------------------- */
+/* ---- characters ------------------------------------------------------------------------------ */
 
 static bool is_token_char(unsigned char c)
 {
@@ -71,7 +71,7 @@ static bool is_blank(char c)
     return c == ' ' || c == '\t';
 }
 
-/* ---- lines ------------------------------------------------------------------------------------------------------- */
+/* ---- lines ----------------------------------------------------------------------------------- */
 
 static int refuse(struct tf_http_parser *p, int status)
 {
@@ -113,8 +113,7 @@ static char *take_header_line(struct tf_http_parser *p, char *data, size_t size,
     return line;
 }
 
-/* ---- the request line
- * ------------------------------------------------------------------------------------------------ */
+/* ---- the request line ------------------------------------------------------------------------ */
 
 /* "http://host/path": only the path matters here. It gets its '/' in place of the authority's last byte when it has
  * none. */
@@ -176,7 +175,7 @@ static int parse_request_line(struct tf_http_parser *p, char *data, char *line, 
     return 0;
 }
 
-/* ---- fields ------------------------------------------------------------------------------------------------------ */
+/* ---- fields ---------------------------------------------------------------------------------- */
 
 /* Splits "name: value" in place and checks both. */
 static int split_field(struct tf_http_parser *p, char *line, char *end, char **ret_value)
@@ -284,8 +283,7 @@ static int end_header(struct tf_http_parser *p, const char *data)
     return 0;
 }
 
-/* ---- bodies -------------------------------------------------------------------------------------------------------
- */
+/* ---- bodies ---------------------------------------------------------------------------------- */
 
 static void take_body(struct tf_http_parser *p, size_t size)
 {
@@ -394,8 +392,7 @@ static void drop_framing(struct tf_http_parser *p, char *data, size_t *size)
     p->at -= gap;
 }
 
-/* ---- the whole ----------------------------------------------------------------------------------------------------
- */
+/* ---- the whole ------------------------------------------------------------------------------- */
 
 /* Takes one step; false when more bytes are needed or the request has ended. */
 static bool step(struct tf_http_parser *p, char *data, size_t size)

@@ -10,8 +10,7 @@
 
 enum { BYTES_KEPT_MAX = 16384 }; /* of an idle connection's buffer */
 
-/* ---- mailbox -------------------------------------------------------------------------------------------------------
- */
+/* ---- mailbox --------------------------------------------------------------------------------- */
 
 struct tf_http_mailbox *tf_http_mailbox_new(void)
 {
@@ -95,8 +94,7 @@ static void post(struct tf_http_mailbox *mailbox, tf_http_request *request)
     if (closed) tf_http_request_free(request);
 }
 
-/* ---- life ----------------------------------------------------------------------------------------------------------
- */
+/* ---- life ------------------------------------------------------------------------------------ */
 
 tf_http_request *tf_http_request_new(struct tf_http_mailbox *mailbox, const char *peer, size_t header_max,
                                      size_t body_max)
@@ -132,8 +130,7 @@ void tf_http_request_free(tf_http_request *request)
     free(request);
 }
 
-/* ---- the handler's view --------------------------------------------------------------------------------------------
- */
+/* ---- the handler's view ---------------------------------------------------------------------- */
 
 const char *tf_http_method(const tf_http_request *request)
 {

@@ -44,7 +44,7 @@ int tf_http_server_port(const tf_http_server *server);
  * handler still keeps stay valid until their tf_http_respond, which then only releases them. */
 void tf_http_server_stop(tf_http_server *server, int drain_ms);
 
-/* ---- the request: borrowed strings, valid until tf_http_respond ------------------------------------------------- */
+/* ---- the request: borrowed strings, valid until tf_http_respond ------------------------------ */
 
 const char *tf_http_method(const tf_http_request *request); /* "GET" */
 const char *tf_http_path(const tf_http_request *request);   /* as sent, still percent-encoded, without the query */

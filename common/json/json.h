@@ -50,7 +50,7 @@ bool tf_json_bool(const tf_json *value, bool fallback);
 /* Compact text in canonical form (members sorted, no blanks), in the arena: for digests and storage. */
 char *tf_json_canonical(tf_arena *arena, const tf_json *value, size_t *ret_size);
 
-/* ---- writing: straight into a buffer, no tree ------------------------------------------------------------------ */
+/* ---- writing: straight into a buffer, no tree ------------------------------------------------ */
 
 /* tf_json_writer w = {.out = &buf}; tf_json_begin_object(&w); tf_json_key(&w, "name"); tf_json_put_string(&w, s);
  * tf_json_end_object(&w); Commas are put by the writer. Strings must be valid UTF-8 (invalid bytes are replaced by

@@ -36,7 +36,7 @@ struct reader {
 static tf_code read_message(struct reader *r, const struct where *where, const json_t *json,
                             const ProtobufCMessageDescriptor *descriptor, ProtobufCMessage **ret_message);
 
-/* ---- errors ----------------------------------------------------------------------------------------------------- */
+/* ---- errors ---------------------------------------------------------------------------------- */
 
 /* The name, cut between characters. */
 static void put_name(tf_buf *path, const char *name)
@@ -78,8 +78,7 @@ static tf_code fail_room(tf_ctx *ctx)
     return tf_fail(ctx, TF_TOO_LARGE, "a request's message does not fit the arena");
 }
 
-/* ---- fields by name ------------------------------------------------------------------------------------------------
- */
+/* ---- fields by name -------------------------------------------------------------------------- */
 
 /* "show_id" as "showId". */
 static bool is_camel_of(const char *camel, const char *name)
@@ -107,7 +106,7 @@ static const ProtobufCFieldDescriptor *find_field(const ProtobufCMessageDescript
     return NULL;
 }
 
-/* ---- scalars ----------------------------------------------------------------------------------------------------- */
+/* ---- scalars --------------------------------------------------------------------------------- */
 
 static bool is_signed_32(ProtobufCType type)
 {
@@ -230,8 +229,7 @@ static tf_code timestamp_from_text(struct reader *r, const struct where *where,
     return TF_OK;
 }
 
-/* ---- one value of a document
- * ----------------------------------------------------------------------------------------- */
+/* ---- one value of a document ----------------------------------------------------------------- */
 
 static tf_code read_int(struct reader *r, const struct where *where, ProtobufCType type, const json_t *json, void *out)
 {
@@ -351,8 +349,7 @@ static tf_code read_message(struct reader *r, const struct where *where, const j
     return TF_OK;
 }
 
-/* ---- the three doors
- * --------------------------------------------------------------------------------------------------- */
+/* ---- the three doors ------------------------------------------------------------------------- */
 
 ProtobufCMessage *tf_message_new(tf_ctx *ctx, const ProtobufCMessageDescriptor *descriptor)
 {

@@ -1,0 +1,29 @@
+/* The server under test, its handler, and the threads that answer for it. */
+#pragma once
+
+#include "common/http/server.h"
+
+enum {
+    HEADER_MAX = 4096,
+    BODY_MAX = 65536,
+    HEADER_MS = 400,
+    BODY_MS = 500,
+    IDLE_MS = 600,
+    CONNECTIONS_MAX = 1100,
+    WAIT_MS = 3000, /* for what must come */
+    BIG_BYTES = 12 * 1024 * 1024,
+};
+
+#define HOST "Host: a\r\n"
+
+extern int port; /* of the server that the group's tests share */
+int set_up(void **state);
+int tear_down(void **state);
+
+/* Paths: /later and /slow (200 ms) are answered by other threads, /keep by the test, /big is large, /headers tries to
+ * break out of its header, /last closes, /empty is 204; the rest echoes the request. */
+void handle(tf_http_request *request, void *arg);
+tf_http_server *start(int loops);
+void respond_text(tf_http_request *request, int status, const char *text);
+/* The request of /keep, waited for. */
+tf_http_request *wait_kept(void);

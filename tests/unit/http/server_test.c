@@ -1,0 +1,307 @@
+/* The server from outside: requests and answers, their order, start and stop. */
+#include "common/http/server.h"
+
+#include "common/base/clock.h"
+#include "common/base/macros.h"
+#include "tests/unit/http/fixture.h"
+#include "tests/unit/http/raw.h"
+
+#include <pthread.h>
+#include <stdarg.h>
+#include <setjmp.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <unistd.h>
+#include <cmocka.h>
+
+/* ---- one request ----------------------------------------------------------------------------- */
+
+static const struct {
+    const char *name, *request;
+    int status;
+    bool ends; /* the connection */
+    const char *contains;
+} rows[] = {
+    {"get", "GET /a?b=c HTTP/1.1\r\n" HOST "X-Mark: m\r\n\r\n", 200, false, "GET /a ? b=c [m] 127.0.0.1 "},
+    {"post", "POST /a HTTP/1.1\r\n" HOST "Content-Length: 5\r\n\r\nhello", 200, false, " hello"},
+    {"chunked", "POST /a HTTP/1.1\r\n" HOST "Transfer-Encoding: chunked\r\n\r\n2\r\nhe\r\n3\r\nllo\r\n0\r\n\r\n", 200,
+     false, " hello"},
+    {"from another thread", "POST /later HTTP/1.1\r\n" HOST "Content-Length: 5\r\n\r\nhello", 200, false, " hello"},
+    {"date", "GET / HTTP/1.1\r\n" HOST "\r\n", 200, false, " GMT\r\n"},
+    {"close", "GET / HTTP/1.1\r\n" HOST "Connection: close\r\n\r\n", 200, true, "Connection: close\r\n"},
+    {"close by the handler", "GET /last HTTP/1.1\r\n" HOST "\r\n", 200, true, "Connection: close\r\n"},
+    {"1.0", "GET / HTTP/1.0\r\n\r\n", 200, true, "Connection: close\r\n"},
+    {"1.0 kept", "GET / HTTP/1.0\r\nConnection: keep-alive\r\n\r\n", 200, false, "Connection: keep-alive\r\n"},
+    {"no content", "GET /empty HTTP/1.1\r\n" HOST "\r\n", 204, false, "HTTP/1.1 204 No Content\r\n"},
+    {"no line of its own from a value", "GET /headers HTTP/1.1\r\n" HOST "\r\n", 200, false,
+     "X-Echo: a  Injected: b\r\n"},
+    {"own length", "GET /headers HTTP/1.1\r\n" HOST "\r\n", 200, false, "Content-Length: 2\r\n"},
+    {"malformed", "GET\r\n\r\n", 400, true, "Content-Length: 0\r\n"},
+    {"no host", "GET / HTTP/1.1\r\n\r\n", 400, true, ""},
+    {"two lengths", "POST / HTTP/1.1\r\n" HOST "Content-Length: 5\r\nContent-Length: 6\r\n\r\nhello!", 400, true, ""},
+    {"two equal lengths", "POST / HTTP/1.1\r\n" HOST "Content-Length: 5\r\nContent-Length: 5\r\n\r\nhello", 400, true,
+     ""},
+    {"length and encoding",
+     "POST / HTTP/1.1\r\n" HOST "Content-Length: 5\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n", 400, true, ""},
+    {"encoding and length",
+     "POST / HTTP/1.1\r\n" HOST "Transfer-Encoding: chunked\r\nContent-Length: 5\r\n\r\n0\r\n\r\n", 400, true, ""},
+    {"body announced too large", "POST / HTTP/1.1\r\n" HOST "Content-Length: 65537\r\n\r\n", 413, true, ""},
+    {"chunk announced too large", "POST / HTTP/1.1\r\n" HOST "Transfer-Encoding: chunked\r\n\r\n10001\r\n", 413, true,
+     ""},
+    {"expectation unknown", "POST / HTTP/1.1\r\n" HOST "Expect: more\r\nContent-Length: 1\r\n\r\n", 417, true, ""},
+    {"encoding unknown", "POST / HTTP/1.1\r\n" HOST "Transfer-Encoding: gzip\r\n\r\n", 501, true, ""},
+    {"version unknown", "GET / HTTP/3.0\r\n" HOST "\r\n", 505, true, ""},
+};
+
+static void test_rows(void **state)
+{
+    (void)state;
+    for (size_t i = 0; i < TF_COUNT(rows); i++) {
+        int fd = raw_connect(port);
+        const char *answer;
+
+        raw_send(fd, rows[i].request);
+        answer = raw_read(fd, 1, WAIT_MS);
+        if (raw_status(answer, 0) != rows[i].status || !strstr(answer, rows[i].contains))
+            fail_msg("%s: %s", rows[i].name, answer);
+        if (rows[i].ends) {
+            if (!raw_ends(fd, WAIT_MS)) fail_msg("%s: the connection stays", rows[i].name);
+        } else {
+            raw_send(fd, "GET /again HTTP/1.1\r\n" HOST "\r\n");
+            if (!strstr(raw_read(fd, 1, WAIT_MS), "/again")) fail_msg("%s: the connection is gone", rows[i].name);
+        }
+        close(fd);
+    }
+}
+
+static void test_byte_by_byte(void **state)
+{
+    static const char request[] =
+        "POST /a HTTP/1.1\r\n" HOST "Transfer-Encoding: chunked\r\n\r\n2\r\nhe\r\n3\r\nllo\r\n0\r\n\r\n";
+    int fd = raw_connect(port);
+
+    (void)state;
+    for (size_t i = 0; i < sizeof request - 1; i++) {
+        raw_send_bytes(fd, request + i, 1);
+        usleep(500);
+    }
+    assert_non_null(strstr(raw_read(fd, 1, WAIT_MS), " hello"));
+    close(fd);
+}
+
+static void test_head(void **state)
+{
+    int fd = raw_connect(port);
+    const char *answer;
+
+    (void)state;
+    raw_send(fd, "HEAD /abc HTTP/1.1\r\n" HOST "Connection: close\r\n\r\n");
+    answer = raw_read(fd, 2, WAIT_MS);
+    assert_int_equal(raw_status(answer, 0), 200);
+    assert_null(strstr(answer, "Content-Length: 0"));
+    assert_string_equal(strstr(answer, "\r\n\r\n"), "\r\n\r\n");
+    close(fd);
+}
+
+static void test_continue(void **state)
+{
+    int fd = raw_connect(port);
+    const char *answer;
+
+    (void)state;
+    raw_send(fd, "POST /a HTTP/1.1\r\n" HOST "Expect: 100-continue\r\nContent-Length: 5\r\n\r\n");
+    answer = raw_read(fd, 1, WAIT_MS);
+    assert_int_equal(raw_status(answer, 0), 100);
+    raw_send(fd, "hello");
+    assert_non_null(strstr(raw_read(fd, 1, WAIT_MS), " hello"));
+    /* A client that does not wait gets no interim answer. */
+    raw_send(fd, "POST /a HTTP/1.1\r\n" HOST "Expect: 100-continue\r\nContent-Length: 5\r\n\r\nhello");
+    assert_int_equal(raw_status(raw_read(fd, 1, WAIT_MS), 0), 200);
+    close(fd);
+}
+
+/* ---- order and ends -------------------------------------------------------------------------- */
+
+static void test_pipelining(void **state)
+{
+    int fd = raw_connect(port);
+    char request[256], expected[64];
+    const char *answers;
+
+    (void)state;
+    for (int i = 0; i < 500; i++) {
+        snprintf(request, sizeof request, "POST %s?%d HTTP/1.1\r\n" HOST "Content-Length: 3\r\n\r\nabc",
+                 i % 3 ? "/x" : "/later", i);
+        raw_send(fd, request);
+    }
+    answers = raw_read(fd, 500, WAIT_MS);
+    for (int i = 0; i < 500; i++) { /* each from the end of the one before */
+        snprintf(expected, sizeof expected, "POST %s ? %d [] 127.0.0.1 abc", i % 3 ? "/x" : "/later", i);
+        assert_int_equal(raw_status(answers, 0), 200);
+        answers = raw_body(answers, 0);
+        assert_memory_equal(answers, expected, strlen(expected));
+        answers += strlen(expected);
+    }
+    assert_string_equal(answers, "");
+    close(fd);
+}
+
+/* More than the server takes ahead waits in the socket while the first request is with the handler. */
+static void test_pipelining_far_ahead(void **state)
+{
+    int fd = raw_connect(port), n = 0;
+    static const char request[] = "GET /x HTTP/1.1\r\n" HOST "\r\n";
+    tf_http_request *first;
+    const char *answers;
+
+    (void)state;
+    raw_send(fd, "GET /keep HTTP/1.1\r\n" HOST "\r\n");
+    first = wait_kept();
+    for (size_t sent = 0; sent < 100000; sent += sizeof request - 1, n++)
+        raw_send(fd, request);
+    usleep(50000);
+    assert_false(tf_http_gone(first));
+    respond_text(first, 200, "first");
+    answers = raw_read(fd, n + 1, WAIT_MS);
+    assert_memory_equal(raw_body(answers, 0), "first", 5);
+    assert_int_equal(raw_status(answers, n), 200);
+    close(fd);
+}
+
+static void test_half_close(void **state)
+{
+    int fd = raw_connect(port);
+    const char *answers;
+
+    (void)state;
+    raw_send(fd, "GET /slow HTTP/1.1\r\n" HOST "\r\nGET /second HTTP/1.1\r\n" HOST "\r\n");
+    shutdown(fd, SHUT_WR);
+    answers = raw_read(fd, 3, WAIT_MS);
+    assert_int_equal(raw_status(answers, 0), 200);
+    assert_int_equal(raw_status(answers, 1), 200);
+    assert_non_null(strstr(answers, "/second"));
+    close(fd);
+}
+
+static void test_gone(void **state)
+{
+    int fd = raw_connect(port);
+    tf_http_request *request;
+
+    (void)state;
+    raw_send(fd, "GET /keep HTTP/1.1\r\n" HOST "\r\n");
+    request = wait_kept();
+    assert_false(tf_http_gone(request));
+    setsockopt(fd, SOL_SOCKET, SO_LINGER, &(struct linger){.l_onoff = 1}, sizeof(struct linger));
+    close(fd); /* a reset */
+    for (int i = 0; i < WAIT_MS && !tf_http_gone(request); i++)
+        usleep(1000);
+    assert_true(tf_http_gone(request));
+    assert_string_equal(tf_http_path(request), "/keep"); /* still valid */
+    respond_text(request, 200, "to nobody");
+}
+
+/* ---- start and stop -------------------------------------------------------------------------- */
+
+static void test_address_errors(void **state)
+{
+    char taken[32];
+    const struct {
+        const char *name, *address;
+    } wrong[] = {{"port in use", taken},
+                 {"no port", "127.0.0.1"},
+                 {"not an address", "256.0.0.1:80"},
+                 {"port too large", "127.0.0.1:65536"},
+                 {"another machine's", "192.0.2.1:0"}};
+
+    (void)state;
+    snprintf(taken, sizeof taken, "127.0.0.1:%d", port);
+    for (size_t i = 0; i < TF_COUNT(wrong); i++) {
+        struct tf_http_server_config config = {wrong[i].address, 2, 1024, 1024, 1000, 1000, 1000, 10, handle, NULL};
+        tf_http_server *other;
+        const char *error = NULL;
+
+        if (!tf_http_server_start(&config, &other, &error)) fail_msg("%s: started", wrong[i].name);
+        assert_non_null(strstr(error, wrong[i].address));
+    }
+}
+
+static void *stop_it(void *arg)
+{
+    tf_http_server_stop(arg, 2000);
+    return NULL;
+}
+
+/* What is under way is answered; idle connections and new ones are not waited for. */
+static void test_drain(void **state)
+{
+    tf_http_server *own = start(2);
+    int own_port = tf_http_server_port(own);
+    int slow = raw_connect(own_port), sending = raw_connect(own_port), idle = raw_connect(own_port);
+    int64_t since_us = tf_mono_us();
+    const char *answer;
+    pthread_t stopper;
+
+    (void)state;
+    raw_send(idle, "GET / HTTP/1.1\r\n" HOST "\r\n");
+    assert_int_equal(raw_status(raw_read(idle, 1, WAIT_MS), 0), 200);
+    raw_send(slow, "GET /slow HTTP/1.1\r\n" HOST "\r\n");
+    raw_send(sending, "POST / HTTP/1.1\r\n" HOST "Content-Length: 2\r\n\r\na");
+    usleep(50000);
+    TF_ASSERT(pthread_create(&stopper, NULL, stop_it, own) == 0);
+    usleep(50000);
+    raw_send(sending, "b");
+    answer = raw_read(sending, 1, WAIT_MS);
+    assert_int_equal(raw_status(answer, 0), 200);
+    assert_non_null(strstr(answer, "Connection: close"));
+    close(sending);
+    answer = raw_read(slow, 1, WAIT_MS);
+    assert_int_equal(raw_status(answer, 0), 200);
+    assert_non_null(strstr(answer, "Connection: close"));
+    close(slow);
+    assert_true(raw_ends(idle, WAIT_MS));
+    close(idle);
+    pthread_join(stopper, NULL);
+    assert_true(tf_mono_us() - since_us < 1000 * TF_US_PER_MS);
+}
+
+/* A handler that never answers in time does not hold the stop, and may still answer into nothing afterwards. */
+static void test_stop_with_a_kept_request(void **state)
+{
+    tf_http_server *own = start(1);
+    int fd = raw_connect(tf_http_server_port(own));
+    int64_t since_us;
+    tf_http_request *request;
+
+    (void)state;
+    raw_send(fd, "GET /keep HTTP/1.1\r\n" HOST "\r\n");
+    request = wait_kept();
+    since_us = tf_mono_us();
+    tf_http_server_stop(own, 100);
+    assert_in_range((tf_mono_us() - since_us) / 1000, 90, 400);
+    assert_true(tf_http_gone(request));
+    assert_true(raw_ends(fd, WAIT_MS));
+    respond_text(request, 200, "too late");
+    close(fd);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_rows),
+        cmocka_unit_test(test_byte_by_byte),
+        cmocka_unit_test(test_head),
+        cmocka_unit_test(test_continue),
+        cmocka_unit_test(test_pipelining),
+        cmocka_unit_test(test_pipelining_far_ahead),
+        cmocka_unit_test(test_half_close),
+        cmocka_unit_test(test_gone),
+        cmocka_unit_test(test_address_errors),
+        cmocka_unit_test(test_drain),
+        cmocka_unit_test(test_stop_with_a_kept_request),
+    };
+
+    return cmocka_run_group_tests(tests, set_up, tear_down);
+}
