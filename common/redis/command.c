@@ -50,7 +50,7 @@ void tf_redis_arg(tf_redis_cmd *cmd, const char *text)
 void tf_redis_arg_bytes(tf_redis_cmd *cmd, const void *data, size_t size)
 {
     if (cmd->broken) return;
-    add(cmd, size ? tf_arena_memdup(cmd->ctx->arena, data, size) : "", size);
+    add(cmd, tf_arena_strndup(cmd->ctx->arena, data, size), size); /* ends with a NUL, for messages */
 }
 
 void tf_redis_arg_int(tf_redis_cmd *cmd, int64_t value)
