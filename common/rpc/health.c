@@ -56,6 +56,15 @@ static void call_free(struct health_call *call)
     free(call);
 }
 
+/* Of one that was accepted. */
+static void call_end(struct health_call *call)
+{
+    tf_rpc_server *server = call->health->server;
+
+    call_free(call);
+    server_call_ended(server);
+}
+
 /* ---- messages --------------------------------------------------------------------------------------------------- */
 
 static bool service_known(const struct health *health, const char *name)
@@ -94,7 +103,7 @@ static grpc_byte_buffer *response_make(int state)
 
 static void on_check_finished(struct tf_rpc_event *event, bool ok TF_UNUSED)
 {
-    call_free(TF_EVENT_OWNER(event, struct health_call, finished));
+    call_end(TF_EVENT_OWNER(event, struct health_call, finished));
 }
 
 static void check_answer(struct health_call *call)
@@ -192,7 +201,7 @@ static void watch_event(struct health_call *call, bool *flag, bool value)
     *flag = value;
     over = watch_step(call);
     pthread_mutex_unlock(&health->lock);
-    if (over) call_free(call);
+    if (over) call_end(call);
 }
 
 static void on_watch_closed(struct tf_rpc_event *event, bool ok TF_UNUSED)
@@ -244,7 +253,7 @@ static void watch_begin(struct health_call *call)
     }
     over = watch_step(call);
     pthread_mutex_unlock(&health->lock);
-    if (over) call_free(call);
+    if (over) call_end(call);
 }
 
 /* ---- accepting -------------------------------------------------------------------------------------------------- */
@@ -257,6 +266,7 @@ static void on_accepted(struct tf_rpc_event *event, bool ok)
         call_free(call);
         return;
     }
+    server_call_began(call->health->server);
     post(call->health, call->watch);
     if (call->watch)
         watch_begin(call);

@@ -80,10 +80,25 @@ static void on_stopped(struct tf_rpc_event *event, bool ok TF_UNUSED)
     pthread_mutex_unlock(&server->stop_lock);
 }
 
+void server_call_began(tf_rpc_server *server)
+{
+    pthread_mutex_lock(&server->stop_lock);
+    server->calls++;
+    pthread_mutex_unlock(&server->stop_lock);
+}
+
+void server_call_ended(tf_rpc_server *server)
+{
+    pthread_mutex_lock(&server->stop_lock);
+    if (--server->calls == 0) pthread_cond_signal(&server->stop_cond);
+    pthread_mutex_unlock(&server->stop_lock);
+}
+
 /* ms < 0: for ever. */
 static bool wait_stopped(tf_rpc_server *server, int ms)
 {
     struct timespec until;
+    bool over;
     int error = 0;
 
     clock_gettime(CLOCK_MONOTONIC, &until);
@@ -94,12 +109,11 @@ static bool wait_stopped(tf_rpc_server *server, int ms)
         until.tv_sec++;
     }
     pthread_mutex_lock(&server->stop_lock);
-    while (!server->stopped && error != ETIMEDOUT)
+    while (!(over = server->stopped && !server->calls) && error != ETIMEDOUT)
         error = ms < 0 ? pthread_cond_wait(&server->stop_cond, &server->stop_lock)
                        : pthread_cond_timedwait(&server->stop_cond, &server->stop_lock, &until);
-    error = server->stopped;
     pthread_mutex_unlock(&server->stop_lock);
-    return error;
+    return over;
 }
 
 /* Accepts a server that is half built. */

@@ -78,13 +78,21 @@ void server_reply_start(grpc_call *call, const struct server_reply *reply, struc
     if (reply->details) grpc_slice_unref(details.value);
 }
 
-static void call_unref(struct server_call *call)
+static void call_free(struct server_call *call)
 {
-    if (atomic_fetch_sub(&call->refs, 1) > 1) return;
     grpc_metadata_array_destroy(&call->metadata);
     grpc_byte_buffer_destroy(call->payload);
     if (call->call) grpc_call_unref(call->call);
     free(call);
+}
+
+static void call_unref(struct server_call *call)
+{
+    tf_rpc_server *server = call->method->server;
+
+    if (atomic_fetch_sub(&call->refs, 1) > 1) return;
+    call_free(call);
+    server_call_ended(server);
 }
 
 static void on_replied(struct tf_rpc_event *event, bool ok TF_UNUSED)
@@ -367,9 +375,10 @@ static void on_accepted(struct tf_rpc_event *event, bool ok)
     tf_rpc_server *server = call->method->server;
 
     if (!ok) { /* the server is going down */
-        call_unref(call);
+        call_free(call);
         return;
     }
+    server_call_began(server);
     server_call_post(call->method);
     call->received_us = server->config.clock->mono_us(server->config.clock);
     if (!server_queue_push(server->queue, call)) refuse(call);
@@ -388,7 +397,7 @@ bool server_call_post(struct server_method *method)
     if (grpc_server_request_registered_call(server->grpc, method->registered, &call->call, &call->deadline, &call->metadata,
                                             &call->payload, server->cq, server->cq, &call->accepted) == GRPC_CALL_OK)
         return true;
-    call_unref(call);
+    call_free(call);
     return false;
 }
 
@@ -402,7 +411,11 @@ static void unknown_free(struct unknown_call *call)
 
 static void on_unknown_replied(struct tf_rpc_event *event, bool ok TF_UNUSED)
 {
-    unknown_free(TF_EVENT_OWNER(event, struct unknown_call, replied));
+    struct unknown_call *call = TF_EVENT_OWNER(event, struct unknown_call, replied);
+    tf_rpc_server *server = call->server;
+
+    unknown_free(call);
+    server_call_ended(server);
 }
 
 static void on_unknown_accepted(struct tf_rpc_event *event, bool ok)
@@ -418,6 +431,7 @@ static void on_unknown_accepted(struct tf_rpc_event *event, bool ok)
         unknown_free(call);
         return;
     }
+    server_call_began(call->server);
     server_unknown_post(call->server);
     tf_counter_add_label(&calls, "unknown METHOD_UNKNOWN", 1);
     call->replied.fire = on_unknown_replied;

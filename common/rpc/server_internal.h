@@ -38,11 +38,18 @@ struct tf_rpc_server {
     _Atomic bool cancelled; /* the drain is over: calls that still wait are not run */
     bool polling;
 
-    pthread_mutex_t stop_lock; /* protects stopped */
+    pthread_mutex_t stop_lock; /* protects calls and stopped */
     pthread_cond_t stop_cond;
-    bool stopped; /* the library has no call left */
+    size_t calls; /* accepted and not yet forgotten */
+    bool stopped; /* the library has closed all connections; after a cancellation calls may outlive them */
     struct tf_rpc_event stop_event;
 };
+
+/* ---- server.c ---------------------------------------------------------------------------------------------------- */
+
+/* Every accepted call, of whatever kind, begins and ends once: the queue must not go before the last. */
+void server_call_began(tf_rpc_server *server);
+void server_call_ended(tf_rpc_server *server);
 
 /* ---- server_call.c ---------------------------------------------------------------------------------------------- */
 

@@ -18,6 +18,13 @@ void contracts_complain(FILE *errors, bool *failed, const char *format, ...)
     *failed = true;
 }
 
+static bool ends_with(const char *s, const char *ending)
+{
+    size_t n = strlen(s), e = strlen(ending);
+
+    return n >= e && !strcmp(s + n - e, ending);
+}
+
 static void check_method(const struct contract_method *method, FILE *errors, bool *failed)
 {
     if (!method->access)
@@ -39,6 +46,9 @@ static void check_method(const struct contract_method *method, FILE *errors, boo
     if (method->needs_key && !contract_message_field(method->request, "request_id"))
         contracts_complain(errors, failed, "%s: needs_key, but %s has no field request_id", method->path,
                            method->request->full_name);
+    if (ends_with(method->snake, "_internal"))
+        contracts_complain(errors, failed, "%s: the ending Internal is taken by the calls that are made for each RPC",
+                           method->path);
     if (method->client_streaming || method->server_streaming)
         contracts_complain(errors, failed, "%s: streaming RPCs are not supported", method->path);
 }
