@@ -4,7 +4,7 @@
  * A batch without an answer is sent again unchanged until the handlers' deadline. Also keeps sale time: the offset of PostgreSQL's clock, learnt from every answer. */
 #pragma once
 
-#include "common/base/ctx.h"
+#include "common/pg/pg.h"
 #include "services/order/sale/sale.h"
 
 struct new_ticket {

@@ -1,0 +1,94 @@
+/* Events of orders and refunds, packed and put into the outbox. */
+#include "services/order/events/order_event.h"
+
+#include "common/base/id.h"
+#include "common/chassis/service.h"
+#include "common/rpc/pb_time.h"
+#include "ticketflow/order/v1/events.tf.h"
+
+static const char topic[] = "order";
+
+static tf_code describe(tf_ctx *ctx, const char *type, int64_t order_no, int64_t organiser_id,
+                        const ProtobufCMessage *message, struct tf_event *ret_event)
+{
+    struct tf_event event = {
+        .bucket = tf_id_bucket(order_no),
+        .topic = topic,
+        .type = type,
+        .version = 1,
+        .aggregate_id = order_no,
+        .organiser_id = organiser_id,
+    };
+    tf_code code;
+
+    code = tf_app_id(ctx, ctx->app, event.bucket, &event.event_id);
+    if (code) return code;
+
+    event.payload = tf_pb_pack(ctx->arena, message, &event.size);
+    if (!event.payload) return tf_fail(ctx, TF_INTERNAL, "no memory for event %s", type);
+    *ret_event = event;
+    return TF_OK;
+}
+
+static OrderChanged changed_of(tf_ctx *ctx, const struct order_row *order)
+{
+    OrderChanged changed = OrderChanged_init;
+
+    changed.order_no = order->order_no;
+    changed.show_id = order->show_id;
+    changed.user_id = order->user_id;
+    changed.organiser_id = order->organiser_id;
+    changed.state = (OrderState)order->state;
+    changed.cancel_reason = (CancelReason)order->cancel_reason;
+    changed.currency = (char *)order->currency;
+    changed.total_minor = order->total_minor;
+    changed.payment_id = order->payment_id;
+    changed.pay_by_time = tf_pb_time(ctx->arena, order->pay_by_at);
+    return changed;
+}
+
+tf_code order_event_put(tf_pg_conn *conn, tf_ctx *ctx, const char *type, const struct order_row *order)
+{
+    OrderChanged changed = changed_of(ctx, order);
+    struct tf_event event;
+    tf_code code;
+
+    code = describe(ctx, type, order->order_no, order->organiser_id, &changed.base, &event);
+    if (code) return code;
+
+    return tf_outbox_put(ctx, conn, &event);
+}
+
+tf_code order_event_created(tf_ctx *ctx, const struct order_row *order, tf_time now, int64_t *ret_event_id,
+                            struct tf_pg_bytes *ret_envelope)
+{
+    OrderChanged changed = changed_of(ctx, order);
+    struct tf_event event;
+    tf_code code;
+
+    code = describe(ctx, EVENT_ORDER_CREATED, order->order_no, order->organiser_id, &changed.base, &event);
+    if (code) return code;
+
+    *ret_event_id = event.event_id;
+    return tf_event_pack(ctx, &event, now, ret_envelope);
+}
+
+tf_code refund_event_put(tf_pg_conn *conn, tf_ctx *ctx, const struct refund_request *refund)
+{
+    RefundRequested requested = RefundRequested_init;
+    struct tf_event event;
+    tf_code code;
+
+    requested.refund_id = refund->refund_id;
+    requested.payment_id = refund->payment_id;
+    requested.order_no = refund->order_no;
+    requested.organiser_id = refund->organiser_id;
+    requested.currency = (char *)refund->currency;
+    requested.amount_minor = refund->amount_minor;
+    requested.reason = (char *)refund->reason;
+
+    code = describe(ctx, "refund.requested", refund->order_no, refund->organiser_id, &requested.base, &event);
+    if (code) return code;
+
+    return tf_outbox_put(ctx, conn, &event);
+}
