@@ -1,0 +1,337 @@
+/* Payments: SQL. */
+#include "services/pay/store/payments.h"
+
+#include "common/crypto/crypto.h"
+#include "common/rpc/pb_time.h"
+#include "services/pay/domain/settle.h"
+#include "ticketflow/pay/v1/events.tf.h"
+
+#define COLUMNS                                                                                                                                     \
+    "payment_id, order_no, user_id, organiser_id, amount_minor, request_id, method, currency, subject, pay_url, provider_no, failure, state, "       \
+    "parked, created_at, expires_at, success_at, queries"
+
+static const struct tf_pg_stmt insert_payment = {
+    "insert_payment",
+    "INSERT INTO payment (bucket, payment_id, order_no, user_id, organiser_id, request_id, method, currency, amount_minor, state, subject, created_at, expires_at, next_query_at) "
+    "VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14) ON CONFLICT (bucket, order_no, user_id, request_id) DO NOTHING",
+    true};
+static const struct tf_pg_stmt by_key = {
+    "payment_by_key", "SELECT " COLUMNS " FROM payment WHERE bucket = $1 AND order_no = $2 AND user_id = $3 AND request_id = $4", false};
+static const struct tf_pg_stmt by_id = {"payment_by_id", "SELECT " COLUMNS " FROM payment WHERE bucket = $1 AND payment_id = $2", false};
+static const struct tf_pg_stmt lock_by_id = {
+    "payment_lock", "SELECT " COLUMNS " FROM payment WHERE bucket = $1 AND payment_id = $2 FOR NO KEY UPDATE", true};
+static const struct tf_pg_stmt of_order = {
+    "payments_of_order", "SELECT " COLUMNS " FROM payment WHERE bucket = $1 AND order_no = $2 AND user_id = $3 ORDER BY payment_id LIMIT 200", false};
+static const struct tf_pg_stmt opened = {
+    "payment_opened", "UPDATE payment SET state = 2, pay_url = $3, provider_no = $4 WHERE bucket = $1 AND payment_id = $2 AND state = 1", true};
+static const struct tf_pg_stmt succeed = {
+    "payment_succeed",
+    "UPDATE payment SET state = 3, success_at = $3, provider_no = coalesce($4, provider_no), next_query_at = NULL, failure = NULL, parked = false "
+    "WHERE bucket = $1 AND payment_id = $2 AND state <> 3",
+    true};
+static const struct tf_pg_stmt finish = {
+    "payment_finish",
+    "UPDATE payment SET state = $3, failure = $4, next_query_at = NULL WHERE bucket = $1 AND payment_id = $2 AND state IN (1, 2)", true};
+static const struct tf_pg_stmt park = {
+    "payment_park",
+    "UPDATE payment SET parked = true, failure = $3, next_query_at = $4 WHERE bucket = $1 AND payment_id = $2 AND state <> 3", true};
+static const struct tf_pg_stmt store_notice = {
+    "store_notification",
+    "INSERT INTO notification (bucket, payment_id, digest, channel, body, outcome, received_at) VALUES ($1, $2, $3, $4, $5, $6, $7) "
+    "ON CONFLICT (bucket, payment_id, digest) DO UPDATE SET copies = notification.copies + 1",
+    true};
+static const struct tf_pg_stmt claim = {
+    "payment_claim",
+    "UPDATE payment p SET queries = queries + 1, next_query_at = least($1 + least(60000, $3 * 2 ^ least(queries, 10)) * interval '1 ms', "
+    "CASE WHEN expires_at > $1 THEN expires_at END) "
+    "FROM (SELECT bucket, payment_id FROM payment WHERE next_query_at <= $1 ORDER BY next_query_at LIMIT $2 FOR UPDATE SKIP LOCKED) due "
+    "WHERE p.bucket = due.bucket AND p.payment_id = due.payment_id "
+    "RETURNING p.payment_id, order_no, user_id, organiser_id, amount_minor, request_id, method, currency, subject, pay_url, provider_no, failure, state, "
+    "parked, created_at, expires_at, success_at, queries",
+    true};
+
+static int16_t bucket_of(int64_t id)
+{
+    return (int16_t)tf_id_bucket(id);
+}
+
+static void read_row(const tf_pg_result *r, int row, struct payment *p)
+{
+    *p = (struct payment){
+        .payment_id = tf_pg_get_int(r, row, 0),
+        .order_no = tf_pg_get_int(r, row, 1),
+        .user_id = tf_pg_get_int(r, row, 2),
+        .organiser_id = tf_pg_get_int(r, row, 3),
+        .amount_minor = tf_pg_get_int(r, row, 4),
+        .request_id = tf_pg_get_text(r, row, 5),
+        .method = tf_pg_get_text(r, row, 6),
+        .currency = tf_pg_get_text(r, row, 7),
+        .subject = tf_pg_get_text(r, row, 8),
+        .pay_url = tf_pg_get_text(r, row, 9),
+        .provider_no = tf_pg_get_text(r, row, 10),
+        .failure = tf_pg_get_text(r, row, 11),
+        .state = (PaymentState)tf_pg_get_int(r, row, 12),
+        .parked = tf_pg_get_bool(r, row, 13),
+        .created_at = tf_pg_get_time(r, row, 14),
+        .expires_at = tf_pg_get_time(r, row, 15),
+        .success_at = tf_pg_get_time(r, row, 16),
+        .queries = (int)tf_pg_get_int(r, row, 17),
+    };
+}
+
+static void key_params(tf_pg_params *p, tf_ctx *ctx, int64_t payment_id)
+{
+    tf_pg_params_init(p, ctx);
+    tf_pg_int2(p, bucket_of(payment_id));
+    tf_pg_int8(p, payment_id);
+}
+
+tf_code payment_insert(tf_ctx *ctx, const struct payment *a, struct payment *ret_payment)
+{
+    tf_pg_params p;
+    tf_code code;
+
+    key_params(&p, ctx, a->payment_id);
+    tf_pg_int8(&p, a->order_no);
+    tf_pg_int8(&p, a->user_id);
+    tf_pg_int8(&p, a->organiser_id);
+    tf_pg_text(&p, a->request_id);
+    tf_pg_text(&p, a->method);
+    tf_pg_text(&p, a->currency);
+    tf_pg_int8(&p, a->amount_minor);
+    tf_pg_int2(&p, (int16_t)a->state);
+    tf_pg_text(&p, a->subject);
+    tf_pg_time(&p, a->created_at);
+    tf_pg_time(&p, a->expires_at);
+    tf_pg_time(&p, TF_MIN(a->created_at + pay_config.query_after_ms * TF_US_PER_MS, a->expires_at));
+    code = tf_pg_query(ctx, tf_app_pg(ctx->app), &insert_payment, &p, NULL);
+    if (code) return code;
+    return payment_of_key(ctx, a->order_no, a->user_id, a->request_id, ret_payment);
+}
+
+tf_code payment_of_key(tf_ctx *ctx, int64_t order_no, int64_t user_id, const char *request_id, struct payment *ret_payment)
+{
+    tf_pg_params p;
+    tf_pg_result *r;
+    tf_code code;
+
+    tf_pg_params_init(&p, ctx);
+    tf_pg_int2(&p, bucket_of(order_no));
+    tf_pg_int8(&p, order_no);
+    tf_pg_int8(&p, user_id);
+    tf_pg_text(&p, request_id);
+    code = tf_pg_query(ctx, tf_app_pg(ctx->app), &by_key, &p, &r);
+    if (code) return code;
+    if (tf_pg_rows(r) == 0) return tf_fail(ctx, TF_NOT_FOUND, "no payment of this key");
+    read_row(r, 0, ret_payment);
+    return TF_OK;
+}
+
+tf_code payment_find(tf_ctx *ctx, int64_t payment_id, int64_t order_no, int64_t user_id, struct payment *ret_payment)
+{
+    tf_pg_params p;
+    tf_pg_result *r;
+    tf_code code;
+
+    key_params(&p, ctx, payment_id);
+    code = tf_pg_query(ctx, tf_app_pg(ctx->app), &by_id, &p, &r);
+    if (code) return code;
+    if (tf_pg_rows(r) == 0) return tf_fail(ctx, TF_NOT_FOUND, "no such payment");
+    read_row(r, 0, ret_payment);
+    if (user_id && (ret_payment->order_no != order_no || ret_payment->user_id != user_id)) return tf_fail(ctx, TF_NOT_FOUND, "another's payment");
+    return TF_OK;
+}
+
+static tf_code read_rows(tf_ctx *ctx, const tf_pg_result *r, struct payment **ret_payments, size_t *ret_n)
+{
+    *ret_n = (size_t)tf_pg_rows(r);
+    *ret_payments = TF_NEW_ARRAY(ctx->arena, struct payment, *ret_n);
+    if (!*ret_payments) return tf_fail(ctx, TF_INTERNAL, "arena exhausted");
+    for (size_t i = 0; i < *ret_n; i++)
+        read_row(r, (int)i, &(*ret_payments)[i]);
+    return TF_OK;
+}
+
+tf_code payment_list(tf_ctx *ctx, int64_t order_no, int64_t user_id, struct payment **ret_payments, size_t *ret_n)
+{
+    tf_pg_params p;
+    tf_pg_result *r;
+    tf_code code;
+
+    tf_pg_params_init(&p, ctx);
+    tf_pg_int2(&p, bucket_of(order_no));
+    tf_pg_int8(&p, order_no);
+    tf_pg_int8(&p, user_id);
+    code = tf_pg_query(ctx, tf_app_pg(ctx->app), &of_order, &p, &r);
+    if (code) return code;
+
+    return read_rows(ctx, r, ret_payments, ret_n);
+}
+
+tf_code payment_opened(tf_ctx *ctx, const struct payment *payment, const struct charge_answer *answer)
+{
+    tf_pg_params p;
+
+    key_params(&p, ctx, payment->payment_id);
+    tf_pg_text(&p, answer->pay_url);
+    tf_pg_text(&p, answer->provider_no);
+    return tf_pg_query(ctx, tf_app_pg(ctx->app), &opened, &p, NULL);
+}
+
+/* payment.succeeded, payment.failed, payment.closed. */
+static tf_code put_event(tf_ctx *ctx, tf_pg_conn *conn, const struct payment *a, const char *type, tf_time at)
+{
+    PaymentChanged message = PaymentChanged_init;
+    struct tf_event event = {.bucket = bucket_of(a->payment_id), .topic = "payment", .type = type, .version = 1, .aggregate_id = a->order_no, .organiser_id = a->organiser_id};
+    tf_code code;
+
+    message.payment_id = a->payment_id;
+    message.order_no = a->order_no;
+    message.method = tf_arena_strdup(ctx->arena, a->method);
+    message.currency = tf_arena_strdup(ctx->arena, a->currency);
+    message.amount_minor = a->amount_minor;
+    message.time = tf_pb_time(ctx->arena, at);
+    event.payload = tf_pb_pack(ctx->arena, &message.base, &event.size);
+    if (!event.payload) return tf_fail(ctx, TF_INTERNAL, "arena exhausted");
+    code = tf_app_id(ctx, ctx->app, event.bucket, &event.event_id);
+    if (code) return code;
+
+    return tf_outbox_put(ctx, conn, &event);
+}
+
+static tf_code put_notice(tf_ctx *ctx, tf_pg_conn *conn, const struct payment_word *word, const char *outcome, tf_time now)
+{
+    unsigned char digest[TF_SHA256_BYTES];
+    tf_pg_params p;
+
+    if (!word->channel) return TF_OK;
+    tf_sha256(word->body, word->size, digest);
+    key_params(&p, ctx, word->payment_id);
+    tf_pg_bytes(&p, digest, sizeof digest);
+    tf_pg_text(&p, word->channel);
+    tf_pg_bytes(&p, word->body, word->size);
+    tf_pg_text(&p, outcome);
+    tf_pg_time(&p, now);
+    return tf_pg_exec(conn, ctx, &store_notice, &p, NULL);
+}
+
+static tf_code do_succeed(tf_ctx *ctx, tf_pg_conn *conn, const struct payment *a, const struct charge_answer *answer, tf_time now)
+{
+    tf_pg_params p;
+    tf_code code;
+
+    key_params(&p, ctx, a->payment_id);
+    tf_pg_time(&p, answer->paid_at ? answer->paid_at : now);
+    tf_pg_text(&p, answer->provider_no);
+    code = tf_pg_exec(conn, ctx, &succeed, &p, NULL);
+    if (code) return code;
+
+    return put_event(ctx, conn, a, "payment.succeeded", answer->paid_at ? answer->paid_at : now);
+}
+
+static tf_code do_finish(tf_ctx *ctx, tf_pg_conn *conn, const struct payment *a, PaymentState state, tf_time now)
+{
+    bool failed = state == PAYMENT_STATE_FAILED;
+    tf_pg_params p;
+    tf_code code;
+
+    key_params(&p, ctx, a->payment_id);
+    tf_pg_int2(&p, (int16_t)state);
+    tf_pg_text(&p, failed ? "the provider never heard of this payment" : "the time to pay ended");
+    code = tf_pg_exec(conn, ctx, &finish, &p, NULL);
+    if (code) return code;
+
+    return put_event(ctx, conn, a, failed ? "payment.failed" : "payment.closed", now);
+}
+
+/* Parked: no event. A notification with a wrong amount may be a fault of its own, so the provider is asked at once; what its books say decides. */
+static tf_code do_park(tf_ctx *ctx, tf_pg_conn *conn, const struct payment *a, const struct charge_answer *answer, bool ask_again, tf_time now)
+{
+    tf_pg_params p;
+
+    key_params(&p, ctx, a->payment_id);
+    tf_pg_text(&p, tf_arena_printf(ctx->arena, "money of another amount: %lld %s", (long long)answer->amount_minor, answer->currency));
+    tf_pg_time(&p, ask_again ? now : INT64_MIN);
+    return tf_pg_exec(conn, ctx, &park, &p, NULL);
+}
+
+struct application {
+    const struct payment_word *word;
+    struct payment *payment;
+};
+
+static tf_code apply_in_tx(tf_pg_conn *conn, tf_ctx *ctx, void *arg)
+{
+    struct application *a = arg;
+    const struct charge_answer *answer = a->word->answer;
+    tf_time now = ctx->clock->wall_us(ctx->clock);
+    struct payment_facts facts;
+    enum payment_move move;
+    tf_pg_params p;
+    tf_pg_result *r;
+    tf_code code;
+
+    key_params(&p, ctx, a->word->payment_id);
+    code = tf_pg_exec(conn, ctx, &lock_by_id, &p, &r);
+    if (code) return code;
+    if (tf_pg_rows(r) == 0) return tf_fail(ctx, TF_NOT_FOUND, "no such payment");
+
+    read_row(r, 0, a->payment);
+    facts = (struct payment_facts){a->payment->state, a->payment->amount_minor, a->payment->currency, now >= a->payment->expires_at};
+    move = payment_decide(&facts, (int)answer->outcome, answer->amount_minor, answer->currency);
+    switch (move) {
+    case MOVE_SUCCEED:
+        code = do_succeed(ctx, conn, a->payment, answer, now);
+        break;
+    case MOVE_CLOSE:
+        code = do_finish(ctx, conn, a->payment, PAYMENT_STATE_CLOSED, now);
+        break;
+    case MOVE_FAIL:
+        code = do_finish(ctx, conn, a->payment, PAYMENT_STATE_FAILED, now);
+        break;
+    case MOVE_MISMATCH:
+        code = do_park(ctx, conn, a->payment, answer, a->word->channel != NULL, now);
+        break;
+    case MOVE_NONE:
+        break;
+    }
+    if (code) return code;
+
+    code = put_notice(ctx, conn, a->word, move == MOVE_MISMATCH ? "MISMATCH" : move == MOVE_NONE ? "REPEATED" : "APPLIED", now);
+    if (code) return code;
+
+    key_params(&p, ctx, a->word->payment_id);
+    code = tf_pg_exec(conn, ctx, &by_id, &p, &r);
+    if (code) return code;
+
+    read_row(r, 0, a->payment);
+    return TF_OK;
+}
+
+tf_code payment_apply(tf_ctx *ctx, const struct payment_word *word, struct payment *ret_payment)
+{
+    struct application a = {.word = word, .payment = ret_payment};
+    tf_code code;
+
+    code = tf_pg_tx(ctx, tf_app_pg(ctx->app), apply_in_tx, &a);
+    if (code) return code;
+
+    tf_bus_wake(tf_app_bus(ctx->app));
+    return TF_OK;
+}
+
+tf_code payment_claim(tf_ctx *ctx, tf_time now, int n, struct payment **ret_payments, size_t *ret_n)
+{
+    tf_pg_params p;
+    tf_pg_result *r;
+    tf_code code;
+
+    tf_pg_params_init(&p, ctx);
+    tf_pg_time(&p, now);
+    tf_pg_int4(&p, n);
+    tf_pg_int8(&p, pay_config.query_after_ms);
+    code = tf_pg_query(ctx, tf_app_pg(ctx->app), &claim, &p, &r);
+    if (code) return code;
+
+    return read_rows(ctx, r, ret_payments, ret_n);
+}

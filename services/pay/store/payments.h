@@ -1,0 +1,39 @@
+/* Payments in PostgreSQL. State changes are single statements with the expected state in their WHERE, together with their outbox row. */
+#pragma once
+
+#include "services/pay/pay.h"
+#include "services/pay/providers/provider.h"
+#include "ticketflow/pay/v1/pay.server.h"
+
+struct payment {
+    int64_t payment_id, order_no, user_id, organiser_id, amount_minor;
+    const char *request_id, *method, *currency, *subject, *pay_url, *provider_no, *failure;
+    PaymentState state;
+    bool parked;
+    tf_time created_at, expires_at, success_at;
+    int queries;
+};
+
+/* Inserts unless the key made one before; *ret_payment is the stored one. */
+TF_MUSTCHECK tf_code payment_insert(tf_ctx *ctx, const struct payment *payment, struct payment *ret_payment);
+/* The attempt that a key made; TF_NOT_FOUND when none. */
+TF_MUSTCHECK tf_code payment_of_key(tf_ctx *ctx, int64_t order_no, int64_t user_id, const char *request_id, struct payment *ret_payment);
+/* TF_NOT_FOUND unless of that order and user; user_id 0: of anybody. */
+TF_MUSTCHECK tf_code payment_find(tf_ctx *ctx, int64_t payment_id, int64_t order_no, int64_t user_id, struct payment *ret_payment);
+TF_MUSTCHECK tf_code payment_list(tf_ctx *ctx, int64_t order_no, int64_t user_id, struct payment **ret_payments, size_t *ret_n);
+/* CREATED → PROCESSING with what the provider said, and the time of the first question. */
+TF_MUSTCHECK tf_code payment_opened(tf_ctx *ctx, const struct payment *payment, const struct charge_answer *answer);
+
+/* Brings the stored payment in line with a provider's word: state, outbox event, in one transaction. notice: the verified notification that said it, stored in the
+ * same transaction; or NULL. *ret_payment is the payment afterwards. TF_NOT_FOUND for an unknown payment. */
+struct payment_word {
+    int64_t payment_id;
+    const struct charge_answer *answer;
+    const char *channel;          /* of the notification, or NULL */
+    const void *body;
+    size_t size;
+};
+TF_MUSTCHECK tf_code payment_apply(tf_ctx *ctx, const struct payment_word *word, struct payment *ret_payment);
+
+/* Takes up to n payments whose question is due, moving their next question on (a lease for whoever dies). */
+TF_MUSTCHECK tf_code payment_claim(tf_ctx *ctx, tf_time now, int n, struct payment **ret_payments, size_t *ret_n);

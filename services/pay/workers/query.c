@@ -1,0 +1,36 @@
+/* Unanswered payments: asked for after a while, closed at the provider when their time is over. A provider that does not answer is asked again later. */
+#include "common/base/log.h"
+#include "services/pay/store/payments.h"
+#include "services/pay/workers/workers.h"
+
+enum { BATCH = 50 };
+
+static void settle_one(tf_ctx *ctx, const struct payment *p)
+{
+    const struct provider *provider = provider_find(p->method);
+    struct charge_answer answer = {0};
+    struct payment_word word = {.payment_id = p->payment_id, .answer = &answer};
+    struct payment after;
+    tf_code code;
+
+    if (!provider) return; /* no longer offered: the lease brings it back when it is */
+    code = ctx->clock->wall_us(ctx->clock) >= p->expires_at ? provider->close(ctx, p->payment_id, &answer) : provider->query(ctx, p->payment_id, &answer);
+    if (!code) code = payment_apply(ctx, &word, &after);
+    if (code) {
+        tf_log(TF_LOG_DEBUG, "payment not settled yet", "cause", ctx->error.internal, NULL);
+        tf_error_clear(ctx);
+    }
+}
+
+void query_tick(tf_ctx *ctx, void *arg)
+{
+    struct payment *due;
+    size_t n;
+
+    (void)arg;
+    do {
+        if (payment_claim(ctx, ctx->clock->wall_us(ctx->clock), BATCH, &due, &n)) return;
+        for (size_t i = 0; i < n && tf_ctx_left_us(ctx) > 0; i++)
+            settle_one(ctx, &due[i]);
+    } while (n == BATCH && tf_ctx_left_us(ctx) > 0);
+}

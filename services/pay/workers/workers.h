@@ -1,0 +1,9 @@
+/* Work that no call starts: asking providers, and giving money back. Ticks of tf_periodic. */
+#pragma once
+
+#include "common/base/ctx.h"
+
+/* Asks providers for payments that did not report, and closes those whose time is over. */
+void query_tick(tf_ctx *ctx, void *arg);
+/* Carries due refunds to their providers. */
+void refund_tick(tf_ctx *ctx, void *arg);
