@@ -52,7 +52,9 @@ tf_code order_start(tf_app *app, const char **ret_error)
 
     tf_app_ctx(app, &ctx, "start", START_US_MAX);
     code = read_ticket_key(&ctx);
-    if (code) snprintf(error, sizeof(error), "the key that signs tickets: %s", ctx.error.internal ? ctx.error.internal : "unreadable");
+    if (code)
+        snprintf(error, sizeof(error), "the key that signs tickets: %s",
+                 ctx.error.internal ? ctx.error.internal : "unreadable");
     tf_ctx_done(&ctx);
 
     if (!code) {

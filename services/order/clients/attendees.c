@@ -1,5 +1,5 @@
-/* A direct-mapped table: a newcomer displaces whoever sits in its slot, so that it never grows and needs no sweeping. Entries
- * hold masked numbers and person hashes only as long as a purchase takes. */
+/* A direct-mapped table: a newcomer displaces whoever sits in its slot, so that it never grows and needs no sweeping.
+ * Entries hold masked numbers and person hashes only as long as a purchase takes. */
 #include "services/order/clients/attendees.h"
 
 #include "common/base/text.h"
@@ -99,7 +99,8 @@ static bool copy_text(char *out, size_t size, const char *text)
 }
 
 /* What does not fit is not kept. */
-static void cache_put(struct attendee_cache *cache, int64_t user_id, const struct attendee *attendees, const int64_t *ids, int n)
+static void cache_put(struct attendee_cache *cache, int64_t user_id, const struct attendee *attendees,
+                      const int64_t *ids, int n)
 {
     struct entry *entry = calloc(1, sizeof(*entry) + (size_t)n * sizeof(entry->people[0]));
     size_t slot = slot_of(user_id, ids, n);

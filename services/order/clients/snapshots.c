@@ -1,4 +1,5 @@
-/* Pages are at most 1 MiB; each is read in a context of its own, so that a large plan does not fill the event's memory. */
+/* Pages are at most 1 MiB; each is read in a context of its own, so that a large plan does not fill the event's memory.
+ */
 #include "services/order/clients/snapshots.h"
 
 #include "common/chassis/service.h"
@@ -20,7 +21,8 @@ static void snapshot_done(struct snapshot *snapshot)
     free(snapshot->data);
 }
 
-static tf_code fetch_page(tf_ctx *ctx, tf_rpc_client *program, int64_t show_id, int32_t version, struct snapshot *snapshot)
+static tf_code fetch_page(tf_ctx *ctx, tf_rpc_client *program, int64_t show_id, int32_t version,
+                          struct snapshot *snapshot)
 {
     GetSaleSnapshotRequest request = GetSaleSnapshotRequest_init;
     GetSaleSnapshotResponse *page;
@@ -40,7 +42,8 @@ static tf_code fetch_page(tf_ctx *ctx, tf_rpc_client *program, int64_t show_id, 
         if (!snapshot->data) return tf_fail(ctx, TF_OVERLOADED, "no memory for a sale snapshot");
     }
     if (page->data.len == 0 || page->data.len > snapshot->total - snapshot->size)
-        return tf_fail(ctx, TF_INTERNAL, "a page of %zu bytes at %zu of %zu", page->data.len, snapshot->size, snapshot->total);
+        return tf_fail(ctx, TF_INTERNAL, "a page of %zu bytes at %zu of %zu", page->data.len, snapshot->size,
+                       snapshot->total);
     memcpy(snapshot->data + snapshot->size, page->data.data, page->data.len);
     snapshot->size += page->data.len;
     return TF_OK;
@@ -59,14 +62,17 @@ tf_code snapshot_fetch(tf_ctx *ctx, int64_t show_id, int32_t version, const void
 
         tf_app_ctx(ctx->app, &page, ctx->request_id, TF_MAX(1, TF_MIN(tf_ctx_left_us(ctx), PAGE_US_MAX)));
         code = fetch_page(&page, program, show_id, version, &snapshot);
-        if (code) tf_fail(ctx, code, "snapshot of show %lld: %s", (long long)show_id, page.error.internal ? page.error.internal : tf_code_info(code)->reason);
+        if (code)
+            tf_fail(ctx, code, "snapshot of show %lld: %s", (long long)show_id,
+                    page.error.internal ? page.error.internal : tf_code_info(code)->reason);
         tf_ctx_done(&page);
         if (code) return code;
     } while (snapshot.size < snapshot.total);
 
     tf_sha256(snapshot.data, snapshot.size, own_digest);
     if (digest_size != sizeof(own_digest) || memcmp(own_digest, digest, sizeof(own_digest)) != 0)
-        return tf_fail(ctx, TF_INTERNAL, "snapshot %d of show %lld does not have the digest announced", version, (long long)show_id);
+        return tf_fail(ctx, TF_INTERNAL, "snapshot %d of show %lld does not have the digest announced", version,
+                       (long long)show_id);
     *ret_data = TF_TAKE(snapshot.data);
     *ret_size = snapshot.size;
     return TF_OK;

@@ -36,7 +36,8 @@ const char *draft_place_list(tf_arena *arena, const int32_t *place_nos, int n)
 }
 
 /* Chosen places: known, distinct, within the limit; those that are not for sale are reported together. */
-static tf_code parse_places(tf_ctx *ctx, const struct sale *sale, const CreateOrderRequest *request, struct draft *draft)
+static tf_code parse_places(tf_ctx *ctx, const struct sale *sale, const CreateOrderRequest *request,
+                            struct draft *draft)
 {
     int32_t blocked[SALE_ORDER_PLACES_MAX];
     int n_blocked = 0;
@@ -66,7 +67,8 @@ static tf_code parse_places(tf_ctx *ctx, const struct sale *sale, const CreateOr
     return TF_OK;
 }
 
-static tf_code parse_choices(tf_ctx *ctx, const struct sale *sale, const CreateOrderRequest *request, struct draft *draft)
+static tf_code parse_choices(tf_ctx *ctx, const struct sale *sale, const CreateOrderRequest *request,
+                             struct draft *draft)
 {
     if (request->n_choices > (size_t)sale->order_limit)
         return tf_fail_field(ctx, "choices", "at most %d places an order", sale->order_limit);

@@ -50,11 +50,15 @@ enum payment_effect payment_effect(int order_state, int64_t order_payment_id, in
 const char *refund_reason(enum payment_effect effect)
 {
     switch (effect) {
-    case PAYMENT_LATE: return REFUND_REASON_LATE;
-    case PAYMENT_SECOND: return REFUND_REASON_SECOND;
-    case PAYMENT_WRONG_AMOUNT: return REFUND_REASON_WRONG_AMOUNT;
+    case PAYMENT_LATE:
+        return REFUND_REASON_LATE;
+    case PAYMENT_SECOND:
+        return REFUND_REASON_SECOND;
+    case PAYMENT_WRONG_AMOUNT:
+        return REFUND_REASON_WRONG_AMOUNT;
     case PAYMENT_PAYS:
-    case PAYMENT_KNOWN: return NULL;
+    case PAYMENT_KNOWN:
+        return NULL;
     }
     return NULL;
 }

@@ -1,4 +1,5 @@
-/* Rules of an order's life: who may see it, what its tickets are, where its money is, what a payment does to it. Pure. */
+/* Rules of an order's life: who may see it, what its tickets are, where its money is, what a payment does to it. Pure.
+ */
 #pragma once
 
 #include "common/base/ctx.h"
@@ -6,20 +7,23 @@
 
 enum { ORDER_STATE_TOMBSTONE = 9, ORDER_KIND_SALE = 1, REFUND_EXPECTED_DAYS = 3 };
 
-/* ---- who ---------------------------------------------------------------------------------------------------------- */
+/* ---- who ----------------------------------------------------------------------------------------------------------
+ */
 
 /* The operator acts for that organiser: the platform for all, an organiser's roles (of `roles`) for its own. */
 bool operates_for(const struct tf_identity *identity, uint32_t roles, int64_t organiser_id);
 /* The buyer, or an operator of the organiser. Others get the answer of an unknown order. */
 bool order_visible(const struct tf_identity *identity, int64_t user_id, int64_t organiser_id);
 
-/* ---- what ---------------------------------------------------------------------------------------------------------- */
+/* ---- what ----------------------------------------------------------------------------------------------------------
+ */
 
 /* Live and not refunded as a whole: tickets admit. */
 bool order_admits(int order_state);
 TicketState ticket_state(int order_state, bool live, bool used);
 
-/* ---- money --------------------------------------------------------------------------------------------------------- */
+/* ---- money ---------------------------------------------------------------------------------------------------------
+ */
 
 #define REFUND_STATE_PROCESSING "PROCESSING"
 #define REFUND_STATE_SUCCEEDED  "SUCCEEDED"

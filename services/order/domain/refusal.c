@@ -116,20 +116,32 @@ static tf_code refuse_pending(tf_ctx *ctx, const struct hold *hold)
 tf_code refusal_of_hold(tf_ctx *ctx, const struct sale *sale, const struct hold *hold, tf_time now, uint32_t random)
 {
     switch (hold->result) {
-    case HOLD_KEY_REUSED: return tf_fail(ctx, TF_KEY_REUSED, "the key is of another purchase");
-    case HOLD_CLOSED: return refuse_rebuilding(ctx, random);
-    case HOLD_PAUSED: return refuse_paused(ctx, random);
-    case HOLD_WITHDRAWN: return refuse_ended(ctx);
-    case HOLD_ACCOUNT_LIMIT: return refuse_account(ctx, sale, hold);
-    case HOLD_PERSON: return refuse_person(ctx, hold->person_index);
-    case HOLD_PLACES_TAKEN: return refuse_taken(ctx, hold);
-    case HOLD_NO_ADJACENT: return refuse_tier(ctx, TF_NO_ADJACENT, hold);
-    case HOLD_NONE_FREE: return refuse_none_free(ctx, hold, now);
-    case HOLD_SOLD_OUT: return refuse_tier(ctx, TF_SOLD_OUT, hold);
-    case HOLD_PENDING_ORDER: return refuse_pending(ctx, hold);
+    case HOLD_KEY_REUSED:
+        return tf_fail(ctx, TF_KEY_REUSED, "the key is of another purchase");
+    case HOLD_CLOSED:
+        return refuse_rebuilding(ctx, random);
+    case HOLD_PAUSED:
+        return refuse_paused(ctx, random);
+    case HOLD_WITHDRAWN:
+        return refuse_ended(ctx);
+    case HOLD_ACCOUNT_LIMIT:
+        return refuse_account(ctx, sale, hold);
+    case HOLD_PERSON:
+        return refuse_person(ctx, hold->person_index);
+    case HOLD_PLACES_TAKEN:
+        return refuse_taken(ctx, hold);
+    case HOLD_NO_ADJACENT:
+        return refuse_tier(ctx, TF_NO_ADJACENT, hold);
+    case HOLD_NONE_FREE:
+        return refuse_none_free(ctx, hold, now);
+    case HOLD_SOLD_OUT:
+        return refuse_tier(ctx, TF_SOLD_OUT, hold);
+    case HOLD_PENDING_ORDER:
+        return refuse_pending(ctx, hold);
     case HOLD_TAKEN:
     case HOLD_AGAIN:
-    case HOLD_TERMS: break;
+    case HOLD_TERMS:
+        break;
     }
     return tf_fail(ctx, TF_INTERNAL, "hold answered %d", (int)hold->result);
 }

@@ -1,4 +1,5 @@
-/* From a decision that gave nothing to the answer that tells the buyer why and what next. Pure: ctx only carries the error. */
+/* From a decision that gave nothing to the answer that tells the buyer why and what next. Pure: ctx only carries the
+ * error. */
 #pragma once
 
 #include "services/order/domain/draft.h"

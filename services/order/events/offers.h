@@ -1,5 +1,5 @@
-/* Tells program what buyers can do with a show (topic "stock", type "show.offer") whenever that changes: once a second, and at
- * once when woken. Reading the availability of shows about to open also has their inventories built before. */
+/* Tells program what buyers can do with a show (topic "stock", type "show.offer") whenever that changes: once a second,
+ * and at once when woken. Reading the availability of shows about to open also has their inventories built before. */
 #pragma once
 
 #include "common/chassis/service.h"

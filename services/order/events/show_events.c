@@ -1,7 +1,8 @@
 /* show.published and show.changed: the announcement carries a version and a digest, the snapshot is fetched once.
  *
- * The inventory follows after the commit, because its rebuild raises the epoch in the fence row that the transaction holds. Should
- * the process die in between, the first hold finds the show CLOSED or on other TERMS and starts the rebuild. */
+ * The inventory follows after the commit, because its rebuild raises the epoch in the fence row that the transaction
+ * holds. Should the process die in between, the first hold finds the show CLOSED or on other TERMS and starts the
+ * rebuild. */
 #include "common/chassis/service.h"
 #include "common/rpc/rpc.h"
 #include "services/order/clients/snapshots.h"
@@ -72,7 +73,8 @@ tf_code show_event(tf_pg_conn *conn, tf_ctx *ctx, const struct tf_received *even
     if (code) return code;
     if (terms >= published->version) return TF_OK; /* said before, or overtaken */
 
-    code = snapshot_fetch(ctx, published->show_id, published->version, published->digest.data, published->digest.len, &data, &size);
+    code = snapshot_fetch(ctx, published->show_id, published->version, published->digest.data, published->digest.len,
+                          &data, &size);
     if (code) return code;
 
     code = sale_decode(ctx, data, size, &sale);

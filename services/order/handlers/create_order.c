@@ -52,9 +52,12 @@ static bool may_have_order(const tf_ctx *ctx, const struct purchase *purchase, t
     case TF_KEY_REUSED:
     case TF_OVERLOADED:
     case TF_DEADLINE:
-    case TF_INTERNAL: return false;
-    case TF_SALE_ENDED: return true; /* the first try may have been in time */
-    default: return purchase->known || ctx->attempt > 1;
+    case TF_INTERNAL:
+        return false;
+    case TF_SALE_ENDED:
+        return true; /* the first try may have been in time */
+    default:
+        return purchase->known || ctx->attempt > 1;
     }
 }
 

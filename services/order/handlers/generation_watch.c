@@ -7,7 +7,12 @@
 
 #include <pthread.h>
 
-enum { SLOTS = 256, STALE_US = 3 * TF_US_PER_S, STALE_FORGET_US = 60 * TF_US_PER_S, CONFLICT_PAUSE_US = 10 * TF_US_PER_S };
+enum {
+    SLOTS = 256,
+    STALE_US = 3 * TF_US_PER_S,
+    STALE_FORGET_US = 60 * TF_US_PER_S,
+    CONFLICT_PAUSE_US = 10 * TF_US_PER_S
+};
 
 static struct {
     pthread_mutex_t lock; /* of both tables */
@@ -30,7 +35,8 @@ void generation_stale(int64_t show_id, int64_t epoch, int64_t now_us)
     bool lost = false;
 
     pthread_mutex_lock(&watch.lock);
-    if (watch.stale[i].show_id != show_id || watch.stale[i].epoch != epoch || now_us - watch.stale[i].last_us > STALE_FORGET_US) {
+    if (watch.stale[i].show_id != show_id || watch.stale[i].epoch != epoch ||
+        now_us - watch.stale[i].last_us > STALE_FORGET_US) {
         watch.stale[i].show_id = show_id;
         watch.stale[i].epoch = epoch;
         watch.stale[i].first_us = now_us;

@@ -49,8 +49,8 @@ tf_code list_orders(tf_ctx *ctx, const ListOrdersRequest *request, ListOrdersRes
     if (code) return code;
 
     if (n > (size_t)size) { /* there is more */
-        const int64_t values[TOKEN_VALUES] = {[TOKEN_FILTER] = (int64_t)request->filter,
-                                              [TOKEN_BEFORE] = order_nos[size - 1]};
+        const int64_t values[TOKEN_VALUES] = {
+            [TOKEN_FILTER] = (int64_t)request->filter, [TOKEN_BEFORE] = order_nos[size - 1]};
 
         n = (size_t)size;
         response->next_page_token = (char *)page_token_make(ctx->arena, TOKEN_KIND, values, TOKEN_VALUES);

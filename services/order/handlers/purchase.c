@@ -1,4 +1,5 @@
-/* Each step leaves either a durable record or something that undoes itself: a hold without an order is settled at its due time. */
+/* Each step leaves either a durable record or something that undoes itself: a hold without an order is settled at its
+ * due time. */
 #include "services/order/handlers/purchase.h"
 
 #include "common/base/log.h"
@@ -22,8 +23,8 @@
 
 enum { HOLD_TRIES = 2 };
 
-static tf_counter conflicts = TF_COUNTER(
-    "tf_order_conflicts_total", "Places that Redis gave twice and PostgreSQL refused: must stay 0", NULL);
+static tf_counter conflicts =
+    TF_COUNTER("tf_order_conflicts_total", "Places that Redis gave twice and PostgreSQL refused: must stay 0", NULL);
 
 static uint32_t random_u32(void)
 {
@@ -47,9 +48,12 @@ tf_code purchase_check_window(tf_ctx *ctx, const struct purchase *purchase)
     if (!sale_time_now(&now_ms, &error_ms)) return tf_fail(ctx, TF_STORE_DOWN, "sale time is not known yet");
     now = now_ms * TF_US_PER_MS;
     switch (window_at(purchase->sale, now, error_ms * TF_US_PER_MS)) {
-    case WINDOW_SOON: return refuse_not_open(ctx, purchase->sale, now, random_u32());
-    case WINDOW_ENDED: return refuse_ended(ctx);
-    case WINDOW_OPEN: break;
+    case WINDOW_SOON:
+        return refuse_not_open(ctx, purchase->sale, now, random_u32());
+    case WINDOW_ENDED:
+        return refuse_ended(ctx);
+    case WINDOW_OPEN:
+        break;
     }
     return TF_OK;
 }
@@ -63,11 +67,13 @@ tf_code purchase_check_attendees(tf_ctx *ctx, struct purchase *purchase)
                              purchase->people);
 }
 
-/* ---- hold --------------------------------------------------------------------------------------------------------- */
+/* ---- hold ---------------------------------------------------------------------------------------------------------
+ */
 
-/* An order number is sent to hold once: an unknown reply is followed by a new number under the same key, which finds the
- * first decision if there was one. */
-static tf_code call_hold(tf_ctx *ctx, const struct purchase *purchase, struct hold_request *request, struct hold *ret_hold)
+/* An order number is sent to hold once: an unknown reply is followed by a new number under the same key, which finds
+ * the first decision if there was one. */
+static tf_code call_hold(tf_ctx *ctx, const struct purchase *purchase, struct hold_request *request,
+                         struct hold *ret_hold)
 {
     tf_code code = TF_UNKNOWN_OUTCOME;
 
@@ -110,15 +116,22 @@ tf_code purchase_hold(tf_ctx *ctx, struct purchase *purchase)
 
     switch (purchase->hold.result) {
     case HOLD_TAKEN:
-    case HOLD_AGAIN: return TF_OK;
-    case HOLD_TERMS: return TF_ORDER_CHANGED;
-    case HOLD_CLOSED: inventory_rebuild_soon(purchase->sale->show_id); break;
-    default: purchase->known = purchase->hold.known; break;
+    case HOLD_AGAIN:
+        return TF_OK;
+    case HOLD_TERMS:
+        return TF_ORDER_CHANGED;
+    case HOLD_CLOSED:
+        inventory_rebuild_soon(purchase->sale->show_id);
+        break;
+    default:
+        purchase->known = purchase->hold.known;
+        break;
     }
     return refusal_of_hold(ctx, purchase->sale, &purchase->hold, request.now_ms * TF_US_PER_MS, random_u32());
 }
 
-/* ---- commit ------------------------------------------------------------------------------------------------------- */
+/* ---- commit -------------------------------------------------------------------------------------------------------
+ */
 
 static int compare_tickets(const void *a, const void *b)
 {
@@ -135,7 +148,8 @@ static tf_code make_tickets(tf_ctx *ctx, const struct purchase *purchase, struct
     int32_t places[SALE_ORDER_PLACES_MAX];
 
     if (!draft_assign(draft, sale, purchase->hold.place_nos, purchase->hold.n_places, places))
-        return tf_fail(ctx, TF_INTERNAL, "hold of order %lld gave other places than asked", (long long)purchase->hold.order_no);
+        return tf_fail(ctx, TF_INTERNAL, "hold of order %lld gave other places than asked",
+                       (long long)purchase->hold.order_no);
     for (int i = 0; i < draft->n_tickets; i++) {
         const struct sale_tier *tier = sale_tier_of(sale, places[i]);
         tf_code code;
@@ -174,7 +188,8 @@ static tf_code make_event(tf_ctx *ctx, struct new_order *order)
     return order_event_created(ctx, &row, now, &order->created_event_id, &order->created_event);
 }
 
-static tf_code make_order(tf_ctx *ctx, const struct purchase *purchase, struct new_ticket *tickets, struct new_order *ret_order)
+static tf_code make_order(tf_ctx *ctx, const struct purchase *purchase, struct new_ticket *tickets,
+                          struct new_order *ret_order)
 {
     const struct sale *sale = purchase->sale;
     const struct hold *hold = &purchase->hold;
@@ -218,10 +233,10 @@ static void give_back(tf_ctx *ctx, const struct purchase *purchase)
 static void alarm_conflict(const struct purchase *purchase)
 {
     tf_counter_add(&conflicts, 1);
-    tf_log(TF_LOG_ERROR, "a place was given twice in one generation",
-           "show_id", tf_log_int((char[TF_LOG_INT]){0}, purchase->sale->show_id),
-           "order_no", tf_log_int((char[TF_LOG_INT]){0}, purchase->hold.order_no),
-           "epoch", tf_log_int((char[TF_LOG_INT]){0}, purchase->hold.epoch), NULL);
+    tf_log(TF_LOG_ERROR, "a place was given twice in one generation", "show_id",
+           tf_log_int((char[TF_LOG_INT]){0}, purchase->sale->show_id), "order_no",
+           tf_log_int((char[TF_LOG_INT]){0}, purchase->hold.order_no), "epoch",
+           tf_log_int((char[TF_LOG_INT]){0}, purchase->hold.epoch), NULL);
     generation_conflict(purchase->sale->show_id, tf_mono_us());
 }
 
@@ -256,10 +271,18 @@ tf_code purchase_commit(tf_ctx *ctx, struct purchase *purchase)
     case COMMIT_EPOCH: /* the hold died with its generation: nothing to give back */
         generation_stale(purchase->sale->show_id, purchase->hold.epoch, tf_mono_us());
         return refuse_rebuilding(ctx, random_u32());
-    case COMMIT_TERMS: give_back(ctx, purchase); return TF_ORDER_CHANGED;
-    case COMMIT_PAUSED: give_back(ctx, purchase); return refuse_paused(ctx, random_u32());
-    case COMMIT_PERSON: give_back(ctx, purchase); return refuse_person(ctx, -1);
-    case COMMIT_CONFLICT: alarm_conflict(purchase); return refuse_rebuilding(ctx, random_u32());
+    case COMMIT_TERMS:
+        give_back(ctx, purchase);
+        return TF_ORDER_CHANGED;
+    case COMMIT_PAUSED:
+        give_back(ctx, purchase);
+        return refuse_paused(ctx, random_u32());
+    case COMMIT_PERSON:
+        give_back(ctx, purchase);
+        return refuse_person(ctx, -1);
+    case COMMIT_CONFLICT:
+        alarm_conflict(purchase);
+        return refuse_rebuilding(ctx, random_u32());
     }
     return tf_fail(ctx, TF_INTERNAL, "commit answered %d", (int)answer.result);
 }

@@ -11,9 +11,9 @@ struct purchase {
     char body_hash[DRAFT_BODY_HASH_TEXT];
     struct attendee people[SALE_ORDER_PLACES_MAX]; /* REAL_NAME: one per ticket of the draft */
     struct hold hold;
-    bool known; /* a refusal of Redis said that the buyer has orders in the show */
+    bool known;       /* a refusal of Redis said that the buyer has orders in the show */
     int64_t order_no; /* of the stored order */
-    bool fresh; /* stored just now: nothing was paid yet */
+    bool fresh;       /* stored just now: nothing was paid yet */
 };
 /* For tf_cleanup; accepts a zeroed one. */
 void purchase_done(struct purchase *purchase);
@@ -26,5 +26,6 @@ TF_MUSTCHECK tf_code purchase_check_attendees(tf_ctx *ctx, struct purchase *purc
 TF_MUSTCHECK tf_code purchase_hold(tf_ctx *ctx, struct purchase *purchase);
 /* The hold becomes a stored order. TF_ORDER_CHANGED: the terms changed meanwhile; the hold is given back. */
 TF_MUSTCHECK tf_code purchase_commit(tf_ctx *ctx, struct purchase *purchase);
-/* The order that this key made before, if any: TF_OK with purchase->order_no, TF_KEY_REUSED, or TF_NOT_FOUND (nothing recorded). */
+/* The order that this key made before, if any: TF_OK with purchase->order_no, TF_KEY_REUSED, or TF_NOT_FOUND (nothing
+ * recorded). */
 TF_MUSTCHECK tf_code purchase_find_earlier(tf_ctx *ctx, struct purchase *purchase);

@@ -1,4 +1,5 @@
-/* First the fence, after which no order on the old state can commit; then Redis, so that holds stop or start at once. */
+/* First the fence, after which no order on the old state can commit; then Redis, so that holds stop or start at once.
+ */
 #include "services/order/handlers/show_state.h"
 
 #include "services/order/domain/order_state.h"

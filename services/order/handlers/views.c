@@ -1,4 +1,5 @@
-/* Rows to messages. Texts come from the newest snapshot of the show, prices from the terms that the order was made on. */
+/* Rows to messages. Texts come from the newest snapshot of the show, prices from the terms that the order was made on.
+ */
 #include "services/order/handlers/views.h"
 
 #include "common/rpc/pb_time.h"

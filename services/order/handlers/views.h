@@ -9,7 +9,8 @@
 /* A whole row (tickets and money loaded). now: sale time. */
 TF_MUSTCHECK tf_code view_order(tf_ctx *ctx, const struct order_row *order, tf_time now, Order **ret_order);
 /* with_code: the caller is the ticket's owner, who may hold its code. */
-TF_MUSTCHECK tf_code view_ticket(tf_ctx *ctx, const struct ticket_of_order *ticket, bool with_code, Ticket **ret_ticket);
+TF_MUSTCHECK tf_code view_ticket(tf_ctx *ctx, const struct ticket_of_order *ticket, bool with_code,
+                                 Ticket **ret_ticket);
 
 /* The order's row and what belongs to it, read and viewed: the answer of most RPCs. */
 TF_MUSTCHECK tf_code answer_order(tf_ctx *ctx, int64_t order_no, tf_time now, Order **ret_order);

@@ -1,8 +1,8 @@
 /* Shows known to this process: a bounded table of decoded snapshots, least recently used out first.
  *
- * A newest version is believed for a few seconds, then its number is compared with the fence row's; with PostgreSQL away it stays in
- * use, because the fence refuses whatever old terms would decide. One thread loads at a time: a show that opens is asked for by
- * all workers at once, and decoding it once is enough. */
+ * A newest version is believed for a few seconds, then its number is compared with the fence row's; with PostgreSQL
+ * away it stays in use, because the fence refuses whatever old terms would decide. One thread loads at a time: a show
+ * that opens is asked for by all workers at once, and decoding it once is enough. */
 #include "services/order/sale/shelf.h"
 
 #include "common/chassis/service.h"
@@ -48,8 +48,8 @@ static void unlock(pthread_mutex_t **mutex)
     pthread_mutex_unlock(*mutex);
 }
 
-#define HOLDING(mutex) \
-    tf_cleanup(unlock) TF_UNUSED pthread_mutex_t *held = &(mutex); \
+#define HOLDING(mutex)                                                                                                 \
+    tf_cleanup(unlock) TF_UNUSED pthread_mutex_t *held = &(mutex);                                                     \
     pthread_mutex_lock(held)
 
 /* terms 0: the newest. A reference for the caller, or NULL; *ret_fresh: no need to look at the fence row. */
@@ -120,7 +120,8 @@ static tf_code load(tf_ctx *ctx, int64_t show_id, int32_t terms, struct sale **r
     if (terms) tf_pg_int4(&params, terms);
 
     code = tf_pg_query(&own, tf_app_pg(app), terms ? &select_version : &select_newest, &params, &rows);
-    if (!code && tf_pg_rows(rows) == 0) code = tf_fail(&own, TF_NOT_FOUND, "no sale snapshot of show %lld", (long long)show_id);
+    if (!code && tf_pg_rows(rows) == 0)
+        code = tf_fail(&own, TF_NOT_FOUND, "no sale snapshot of show %lld", (long long)show_id);
     if (!code) {
         struct tf_pg_bytes data = tf_pg_get_bytes(rows, 0, 0);
 

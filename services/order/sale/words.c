@@ -27,7 +27,8 @@ static bool bare(const char *label)
 
     if (n == 0 || n > BARE_LABEL_MAX) return false;
     for (size_t i = 0; i < n; i++)
-        if (!((label[i] >= '0' && label[i] <= '9') || (label[i] >= 'A' && label[i] <= 'Z') || (label[i] >= 'a' && label[i] <= 'z')))
+        if (!((label[i] >= '0' && label[i] <= '9') || (label[i] >= 'A' && label[i] <= 'Z') ||
+              (label[i] >= 'a' && label[i] <= 'z')))
             return false;
     return true;
 }
@@ -64,7 +65,8 @@ tf_code sale_place_words(tf_ctx *ctx, const struct sale *sale, int32_t place_no,
     const SaleSection *section;
     struct place_words words;
 
-    if (!segment || !tier) return tf_fail(ctx, TF_INTERNAL, "show %lld has no place %d", (long long)sale->show_id, place_no);
+    if (!segment || !tier)
+        return tf_fail(ctx, TF_INTERNAL, "show %lld has no place %d", (long long)sale->show_id, place_no);
     section = sale->snapshot->sections[segment->section];
 
     /* Copies: an answer outlives the caller's reference to the sale. */

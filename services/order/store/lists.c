@@ -5,10 +5,12 @@
 #include "services/order/store/row_sql.h"
 
 #define ORDERS_WHERE(condition)                                                                                        \
-    "SELECT o.order_no FROM orders o WHERE o.user_id = $1 AND o.order_no < $2 AND " ORDER_IS_SALE " AND (" condition ")" \
+    "SELECT o.order_no FROM orders o WHERE o.user_id = $1 AND o.order_no < $2 AND " ORDER_IS_SALE " AND (" condition   \
+    ")"                                                                                                                \
     " ORDER BY o.order_no DESC LIMIT $3"
 #define SHOW_BEGINS(relation)                                                                                          \
-    "EXISTS (SELECT FROM inventory i WHERE i.bucket = o.bucket AND i.show_id = o.show_id AND i.starts_at " relation " $4)"
+    "EXISTS (SELECT FROM inventory i WHERE i.bucket = o.bucket AND i.show_id = o.show_id AND i.starts_at " relation    \
+    " $4)"
 
 static const struct {
     struct tf_pg_stmt stmt;
@@ -16,14 +18,15 @@ static const struct {
 } order_lists[] = {
     [ORDER_FILTER_UNSPECIFIED] = {{.name = "orders_all", .sql = ORDERS_WHERE("true")}, false},
     [ORDER_FILTER_PENDING] = {{.name = "orders_pending", .sql = ORDERS_WHERE("o.state = 1")}, false},
-    [ORDER_FILTER_UPCOMING] =
-        {{.name = "orders_upcoming", .sql = ORDERS_WHERE("o.state IN (2, 3) AND " SHOW_BEGINS(">"))}, true},
-    [ORDER_FILTER_PAST] = {{.name = "orders_past", .sql = ORDERS_WHERE("o.state IN (2, 3) AND " SHOW_BEGINS("<="))}, true},
-    [ORDER_FILTER_REFUNDED] =
-        {{.name = "orders_refunded",
-          .sql = ORDERS_WHERE("o.state IN (3, 4) OR EXISTS (SELECT FROM refund_due r"
-                              " WHERE r.bucket = o.bucket AND r.order_no = o.order_no)")},
-         false},
+    [ORDER_FILTER_UPCOMING] = {{.name = "orders_upcoming",
+                                .sql = ORDERS_WHERE("o.state IN (2, 3) AND " SHOW_BEGINS(">"))},
+                               true},
+    [ORDER_FILTER_PAST] = {{.name = "orders_past", .sql = ORDERS_WHERE("o.state IN (2, 3) AND " SHOW_BEGINS("<="))},
+                           true},
+    [ORDER_FILTER_REFUNDED] = {{.name = "orders_refunded",
+                                .sql = ORDERS_WHERE("o.state IN (3, 4) OR EXISTS (SELECT FROM refund_due r"
+                                                    " WHERE r.bucket = o.bucket AND r.order_no = o.order_no)")},
+                               false},
     [ORDER_FILTER_CANCELLED] = {{.name = "orders_cancelled", .sql = ORDERS_WHERE("o.state = 5")}, false},
 };
 

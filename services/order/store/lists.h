@@ -5,9 +5,10 @@
 #include "services/order/store/rows.h"
 #include "ticketflow/order/v1/order.tf.h"
 
-/* Numbers of the user's orders below `before`, newest first, at most n. over_before: shows that began before it are over. */
-TF_MUSTCHECK tf_code orders_of_user(tf_ctx *ctx, int64_t user_id, OrderFilter filter, int64_t before, tf_time over_before, int n,
-                                    const int64_t **ret_order_nos, size_t *ret_n);
+/* Numbers of the user's orders below `before`, newest first, at most n. over_before: shows that began before it are
+ * over. */
+TF_MUSTCHECK tf_code orders_of_user(tf_ctx *ctx, int64_t user_id, OrderFilter filter, int64_t before,
+                                    tf_time over_before, int n, const int64_t **ret_order_nos, size_t *ret_n);
 
 /* A ticket with its order. */
 struct ticket_of_order {
@@ -25,5 +26,5 @@ struct ticket_position {
 };
 /* Live tickets of paid orders: those of coming shows first, the soonest first; then those that are over, the latest
  * first. At most n. */
-TF_MUSTCHECK tf_code tickets_of_user(tf_ctx *ctx, int64_t user_id, const struct ticket_position *after, tf_time over_before,
-                                     int n, struct ticket_of_order **ret_tickets, size_t *ret_n);
+TF_MUSTCHECK tf_code tickets_of_user(tf_ctx *ctx, int64_t user_id, const struct ticket_position *after,
+                                     tf_time over_before, int n, struct ticket_of_order **ret_tickets, size_t *ret_n);

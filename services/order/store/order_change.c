@@ -59,10 +59,11 @@ static void one_order(tf_pg_params *params, tf_ctx *ctx, int64_t order_no)
 
 static const char *state_name(int state)
 {
-    static const char *const names[] = {
-        [ORDER_STATE_PENDING_PAYMENT] = "PENDING_PAYMENT", [ORDER_STATE_PAID] = "PAID",
-        [ORDER_STATE_PARTIALLY_REFUNDED] = "PARTIALLY_REFUNDED", [ORDER_STATE_REFUNDED] = "REFUNDED",
-        [ORDER_STATE_CANCELLED] = "CANCELLED"};
+    static const char *const names[] = {[ORDER_STATE_PENDING_PAYMENT] = "PENDING_PAYMENT",
+                                        [ORDER_STATE_PAID] = "PAID",
+                                        [ORDER_STATE_PARTIALLY_REFUNDED] = "PARTIALLY_REFUNDED",
+                                        [ORDER_STATE_REFUNDED] = "REFUNDED",
+                                        [ORDER_STATE_CANCELLED] = "CANCELLED"};
 
     return state > 0 && (size_t)state < TF_COUNT(names) ? names[state] : "UNKNOWN";
 }

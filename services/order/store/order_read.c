@@ -7,8 +7,7 @@
 
 enum { ORDERS_MAX = 100 };
 
-#define THESE_ORDERS(alias)                                                                                             \
-    "(" alias ".bucket, " alias ".order_no) IN (SELECT * FROM unnest($1::int2[], $2::int8[]))"
+#define THESE_ORDERS(alias) "(" alias ".bucket, " alias ".order_no) IN (SELECT * FROM unnest($1::int2[], $2::int8[]))"
 
 static const struct tf_pg_stmt select_one = {
     .name = "order_one",
@@ -27,17 +26,18 @@ static const struct tf_pg_stmt select_many = {
 };
 static const struct tf_pg_stmt select_tickets = {
     .name = "order_tickets",
-    .sql = "SELECT " TICKET_COLUMNS ", t.order_no FROM tickets t WHERE " THESE_ORDERS("t")
-           " ORDER BY t.order_no, t.place_no",
+    .sql = "SELECT " TICKET_COLUMNS
+           ", t.order_no FROM tickets t WHERE " THESE_ORDERS("t") " ORDER BY t.order_no, t.place_no",
 };
 static const struct tf_pg_stmt select_payments = {
     .name = "order_payments",
-    .sql = "SELECT p.order_no, p.payment_id, p.amount_minor, p.method, p.state, p.at FROM order_payment p WHERE " THESE_ORDERS("p")
-           " ORDER BY p.order_no, p.at, p.payment_id",
+    .sql = "SELECT p.order_no, p.payment_id, p.amount_minor, p.method, p.state, p.at FROM order_payment p "
+           "WHERE " THESE_ORDERS("p") " ORDER BY p.order_no, p.at, p.payment_id",
 };
 static const struct tf_pg_stmt select_refunds = {
     .name = "order_refunds",
-    .sql = "SELECT r.order_no, r.refund_id, r.payment_id, r.amount_minor, r.reason, r.note, r.state, r.requested_at, r.succeeded_at"
+    .sql = "SELECT r.order_no, r.refund_id, r.payment_id, r.amount_minor, r.reason, r.note, r.state, r.requested_at, "
+           "r.succeeded_at"
            " FROM refund_due r WHERE " THESE_ORDERS("r") " ORDER BY r.order_no, r.requested_at, r.refund_id",
 };
 static const struct tf_pg_stmt select_key = {

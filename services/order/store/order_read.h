@@ -5,9 +5,9 @@
 #include "services/order/store/rows.h"
 
 enum order_parts {
-    ORDER_ROW = 0,           /* the row alone */
+    ORDER_ROW = 0, /* the row alone */
     ORDER_TICKETS = 1 << 0,
-    ORDER_MONEY = 1 << 1,    /* payments and refunds */
+    ORDER_MONEY = 1 << 1, /* payments and refunds */
     ORDER_WHOLE = ORDER_TICKETS | ORDER_MONEY,
 };
 

@@ -10,8 +10,8 @@
 
 #include <string.h>
 
-static tf_counter payments_refused =
-    TF_COUNTER("tf_order_payments_refunded_total", "Payments that no order could take and that are owed back", "reason");
+static tf_counter payments_refused = TF_COUNTER("tf_order_payments_refunded_total",
+                                                "Payments that no order could take and that are owed back", "reason");
 
 static const struct tf_pg_stmt update_paid = {
     .name = "payment_pays",
@@ -75,7 +75,8 @@ static tf_code try_pay(tf_pg_conn *conn, tf_ctx *ctx, const struct payment_told 
     return TF_OK;
 }
 
-static tf_code owe_back(tf_pg_conn *conn, tf_ctx *ctx, const struct payment_told *payment, const char *reason, tf_time now)
+static tf_code owe_back(tf_pg_conn *conn, tf_ctx *ctx, const struct payment_told *payment, const char *reason,
+                        tf_time now)
 {
     struct owed owed = {.payment_id = payment->payment_id,
                         .order_no = payment->order_no,

@@ -13,7 +13,8 @@ struct payment_told {
 /* The money came: the order becomes PAID, or the payment is owed back. */
 TF_MUSTCHECK tf_code payment_succeeded(tf_pg_conn *conn, tf_ctx *ctx, const struct payment_told *payment, tf_time now);
 /* The attempt ended without money; state: "FAILED" or "CLOSED". Never undoes a success. */
-TF_MUSTCHECK tf_code payment_ended(tf_pg_conn *conn, tf_ctx *ctx, const struct payment_told *payment, const char *state);
+TF_MUSTCHECK tf_code payment_ended(tf_pg_conn *conn, tf_ctx *ctx, const struct payment_told *payment,
+                                   const char *state);
 
 struct refund_told {
     int64_t refund_id, payment_id, order_no;

@@ -12,7 +12,7 @@ struct ticket_row {
     int32_t place_no;
     int tier;
     int64_t price_minor;
-    int64_t attendee_id; /* 0: none */
+    int64_t attendee_id;                            /* 0: none */
     const char *attendee_name, *attendee_id_masked; /* NULL: none */
     bool live;
     int issue;
@@ -40,9 +40,9 @@ struct order_row {
     int64_t total_minor;
     bool adjacent;
     tf_time created_at, pay_by_at, paid_at, cancelled_at; /* INT64_MIN: not */
-    int64_t payment_id; /* 0: none */
-    int n_tickets; /* as ordered, void ones included */
-    struct ticket_row *tickets; /* by place_no; so long as loaded */
+    int64_t payment_id;                                   /* 0: none */
+    int n_tickets;                                        /* as ordered, void ones included */
+    struct ticket_row *tickets;                           /* by place_no; so long as loaded */
     size_t n_loaded;
     struct payment_row *payments; /* oldest first */
     size_t n_payments;

@@ -203,7 +203,8 @@ tf_code shows_to_tell(tf_ctx *ctx, tf_time now, int after_bucket, int64_t after_
     return TF_OK;
 }
 
-tf_code show_told_in(tf_pg_conn *conn, tf_ctx *ctx, const struct show_row *show, int offer_places, int64_t *ret_sequence)
+tf_code show_told_in(tf_pg_conn *conn, tf_ctx *ctx, const struct show_row *show, int offer_places,
+                     int64_t *ret_sequence)
 {
     tf_pg_result *rows;
     tf_pg_params params;

@@ -14,9 +14,10 @@ static const struct tf_pg_stmt select_ticket = {
 /* A refund sets the order's state first and waits for this row then: whoever has the row second re-reads it. */
 static const struct tf_pg_stmt update_used = {
     .name = "ticket_admit",
-    .sql = "UPDATE tickets t SET used_at = $5, used_door = $6 FROM orders o"
-           " WHERE t.bucket = $1 AND t.ticket_id = $2 AND t.show_id = $3 AND t.issue = $4 AND t.live AND t.used_at IS NULL"
-           " AND o.bucket = t.bucket AND o.order_no = t.order_no AND o.kind = 1 AND o.state IN (2, 3)",
+    .sql =
+        "UPDATE tickets t SET used_at = $5, used_door = $6 FROM orders o"
+        " WHERE t.bucket = $1 AND t.ticket_id = $2 AND t.show_id = $3 AND t.issue = $4 AND t.live AND t.used_at IS NULL"
+        " AND o.bucket = t.bucket AND o.order_no = t.order_no AND o.kind = 1 AND o.state IN (2, 3)",
     .writes = true,
 };
 
