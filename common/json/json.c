@@ -2,6 +2,7 @@
  * whose parser recurses, sees the text. */
 #include "common/json/json.h"
 
+#include "common/base/text.h"
 #include "common/json/jansson_value.h"
 
 #include <string.h>
@@ -74,6 +75,8 @@ tf_json *tf_json_parse(tf_arena *arena, const char *text, size_t size, int depth
     json_t *value;
 
     if (depth_max <= 0 || depth_max > TF_JSON_DEPTH_MAX) depth_max = TF_JSON_DEPTH_MAX;
+    *ret_error = "not UTF-8, or a NUL byte in it"; /* jansson steps over a NUL between tokens */
+    if (!tf_utf8_valid(text, size)) return NULL;
     *ret_error = bounds_error(arena, text, size, depth_max);
     if (*ret_error) return NULL;
 
