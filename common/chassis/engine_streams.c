@@ -299,6 +299,7 @@ static tf_engine_subscription *streams_subscribe(tf_engine *engine, const struct
         .stream = subscription->stream,
         .group = subscribe->group,
         .consumer = subscribe->consumer,
+        .shared = true, /* each consuming service is a group of its own */
         .batch_max = subscribe->batch_max,
         .retry_after_ms = subscribe->retry_ms,
         .handler_timeout_ms = subscribe->timeout_ms,

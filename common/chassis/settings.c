@@ -173,23 +173,10 @@ static tf_code line_read(struct loader *loader, const char *line, size_t n, int 
     return row_set(loader, row, value, n_value, source);
 }
 
-static tf_code file_read(struct loader *loader)
+static tf_code content_read(struct loader *loader, const char *content, size_t n)
 {
-    char *content = tf_arena_alloc(strings, FILE_BYTES_MAX + 1);
-    FILE *file = fopen(loader->file, "re");
     tf_code code = TF_OK;
-    size_t n;
     int number = 0;
-
-    if (!file || !content) {
-        if (file) fclose(file);
-        return refuse(loader, "%s: cannot be read: %m", loader->file);
-    }
-    n = fread(content, 1, FILE_BYTES_MAX + 1, file);
-    if (ferror(file)) code = refuse(loader, "%s: cannot be read: %m", loader->file);
-    fclose(file);
-    if (code) return code;
-    if (n > FILE_BYTES_MAX) return refuse(loader, "%s: larger than %d bytes", loader->file, FILE_BYTES_MAX);
 
     for (size_t begin = 0; begin < n && !code;) {
         const char *newline = memchr(content + begin, '\n', n - begin);
@@ -198,6 +185,26 @@ static tf_code file_read(struct loader *loader)
         code = line_read(loader, content + begin, size, ++number);
         begin += size + 1;
     }
+    return code;
+}
+
+static tf_code file_read(struct loader *loader)
+{
+    FILE *file = fopen(loader->file, "re");
+    char *content = malloc(FILE_BYTES_MAX + 1);
+    tf_code code;
+    size_t n;
+
+    TF_ASSERT(content);
+    n = file ? fread(content, 1, FILE_BYTES_MAX + 1, file) : 0;
+    if (!file || ferror(file))
+        code = refuse(loader, "%s: cannot be read: %m", loader->file);
+    else if (n > FILE_BYTES_MAX)
+        code = refuse(loader, "%s: larger than %d bytes", loader->file, FILE_BYTES_MAX);
+    else
+        code = content_read(loader, content, n);
+    if (file) fclose(file);
+    free(content);
     return code;
 }
 

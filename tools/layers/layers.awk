@@ -68,7 +68,7 @@ function check_quoted(file, line, header,    dir, target, own, room, words, n, i
     dir = file
     sub(/[^\/]*$/, "", dir)
     target = normal(header)
-    if (!exists(target) && exists(dir header)) target = normal(dir header)
+    if (!exists(target) && (exists(dir header) || header !~ /\//)) target = normal(dir header) # beside it, or generated there
     room = room_of(file)
     own = room_of(target)
     if (own == room || below(target, room)) return
