@@ -34,6 +34,7 @@ struct part {
 struct local {
     char home[512], bin[512]; /* state directory; directory of the programs */
     int base_port;
+    bool stores_only; /* for tests: PostgreSQL, Redis and etcd without services */
     struct part parts[PARTS];
     const char *external_pg, *external_redis, *external_etcd; /* or NULL: ours */
     const char *const *overrides; /* "order.hold_floor_s=2", NULL-ended */

@@ -1,6 +1,6 @@
 /* tf-local: one installation on one machine.
  *
- *   tf-local start  --home DIR [--base-port N] [--set PART.NAME=VALUE]… [--pg DSN] [--redis ADDR] [--etcd ADDR]
+ *   tf-local start  --home DIR [--base-port N] [--set PART.NAME=VALUE]… [--pg DSN] [--redis ADDR] [--etcd ADDR] [--stores-only]
  *   tf-local stop   --home DIR
  *   tf-local status --home DIR [--json]
  *
@@ -190,6 +190,7 @@ static bool start_all(struct local *l)
     if (!ports_free(l) || !secrets_make(l)) return false;
     say(l, "Starting PostgreSQL, Redis and etcd");
     if (!start_kind(l, STORE)) return false;
+    if (l->stores_only) return true;
     if (!stores_prepare(l)) return false;
     say(l, "Migrating the databases");
     if (!migrate(l)) return false;
@@ -377,7 +378,7 @@ static int stop(struct local *l)
 
 static int usage(void)
 {
-    fputs("usage: tf-local start|stop|status --home DIR [--base-port N] [--set PART.NAME=VALUE]… [--pg DSN] [--redis ADDR] [--etcd ADDR] [--json]\n", stderr);
+    fputs("usage: tf-local start|stop|status --home DIR [--base-port N] [--set PART.NAME=VALUE]… [--pg DSN] [--redis ADDR] [--etcd ADDR] [--stores-only] [--json]\n", stderr);
     return 64;
 }
 
@@ -396,6 +397,10 @@ int main(int argc, char **argv)
 
         if (strcmp(argv[i], "--json") == 0) {
             json = true;
+            continue;
+        }
+        if (strcmp(argv[i], "--stores-only") == 0) {
+            l.stores_only = true;
             continue;
         }
         if (!value) return usage();

@@ -1,0 +1,163 @@
+# ./ticketflow test [SUITE…] [-k PATTERN]: unit, integration, e2e, fuzz (all by default), on servers, ports and data of their own. Sourced by ../../ticketflow.
+# The last line is "N passed, N failed".
+tf_suites=() tf_pattern=
+while [ $# -gt 0 ]; do
+  case "$1" in
+  unit | integration | e2e | fuzz) tf_suites+=("$1") ;;
+  -k)
+    [ $# -gt 1 ] || tf_die "-k needs a pattern"
+    tf_pattern=$2
+    shift
+    ;;
+  *) tf_die "test: no suite '$1'; there are unit, integration, e2e, fuzz" ;;
+  esac
+  shift
+done
+[ ${#tf_suites[@]} -gt 0 ] || tf_suites=(unit integration e2e fuzz)
+
+tf_passed=0 tf_failed=0
+TF_TEST_PORT=${TF_TEST_PORT:-19000}
+if [ "$(id -u)" = 0 ]; then
+  tf_test_home=/var/lib/ticketflow-test-$TF_TEST_PORT
+else
+  tf_test_home=$TF_ROOT/build/test-$TF_TEST_PORT
+fi
+
+# Nothing stays behind, however the tests end.
+tf_test_cleanup() {
+  local home
+  for home in "$tf_test_home-integration" "$tf_test_home-e2e"; do
+    [ -d "$home" ] || continue
+    "$TF_BIN/tf-local" stop --home "$home" >/dev/null 2>&1 || true
+    [ "${TF_TEST_KEEP:-no}" = yes ] || rm -rf "$home"
+  done
+}
+trap tf_test_cleanup EXIT
+
+# tf_count PASSED FAILED
+tf_count() {
+  tf_passed=$((tf_passed + ${1:-0}))
+  tf_failed=$((tf_failed + ${2:-0}))
+}
+
+# tf_ctest LABEL: runs the programs with this label from the sanitizer build and counts them.
+tf_ctest() {
+  local log=$TF_ROOT/build/asan/ctest-$1.log total failed
+  (cd "$TF_ROOT/build/asan" && ctest -L "^$1\$" -j2 --output-on-failure --timeout 300 ${tf_pattern:+-R "$tf_pattern"}) >"$log" 2>&1 || true
+  grep -E 'Failed|\*\*\*|^\[  FAILED|Error|ERROR:' "$log" | head -n 60 || true
+  total=$(sed -n 's/.*tests failed out of \([0-9]*\).*/\1/p' "$log")
+  failed=$(sed -n 's/.*tests passed, \([0-9]*\) tests failed.*/\1/p' "$log")
+  if [ -z "$total" ]; then
+    grep -q 'No tests were found' "$log" && return 0
+    tail -n 20 "$log"
+    tf_count 0 1
+    return 0
+  fi
+  echo "$1: $((total - failed)) of $total programs passed (output in $log)"
+  tf_count $((total - failed)) "$failed"
+}
+
+# tf_pytest DIR: the Python suite of a directory.
+tf_pytest() {
+  local log=$TF_ROOT/build/pytest-$1.log line
+  "$TF_ROOT/build/venv/bin/python" -m pytest -q --maxfail="${TF_MAXFAIL:-20}" --durations=5 -p no:cacheprovider "$TF_ROOT/tests/$1" ${tf_pattern:+-k "$tf_pattern"} 2>&1 | tee "$log" || true
+  line=$(grep -E '^=*.*(passed|failed|error).* in ' "$log" | tail -n 1)
+  if [ -z "$line" ]; then
+    grep -q 'no tests ran\|deselected' "$log" || tf_count 0 1
+    return 0
+  fi
+  tf_count "$(sed -n 's/.*[^0-9]\{0,1\}\b\([0-9]\+\) passed.*/\1/p' <<<"$line")" "$(($(sed -n 's/.*\b\([0-9]\+\) failed.*/\1/p' <<<"$line" | grep . || echo 0) + $(sed -n 's/.*\b\([0-9]\+\) errors\{0,1\}.*/\1/p' <<<"$line" | grep . || echo 0)))"
+}
+
+tf_venv() {
+  local stamp=$TF_ROOT/build/venv/requirements.sum sum
+  sum=$(sha256sum "$TF_ROOT/tests/requirements.txt")
+  [ -f "$stamp" ] && [ "$(cat "$stamp")" = "$sum" ] && return 0
+  echo "Installing the tests' Python packages (tests/requirements.txt)"
+  mkdir -p "$TF_ROOT/build"
+  /usr/bin/python3 -m venv "$TF_ROOT/build/venv"
+  "$TF_ROOT/build/venv/bin/pip" install -q --disable-pip-version-check -r "$TF_ROOT/tests/requirements.txt"
+  echo "$sum" >"$stamp"
+}
+
+# The contracts as Python modules, for the tests that speak gRPC.
+tf_python_contracts() {
+  local out=$TF_ROOT/build/python
+  [ "$out/.done" -nt "$TF_ROOT/proto" ] && [ -z "$(find "$TF_ROOT/proto" -name '*.proto' -newer "$out/.done" 2>/dev/null)" ] && return 0
+  mkdir -p "$out"
+  (cd "$TF_ROOT/proto" && "$TF_ROOT/build/venv/bin/python" -m grpc_tools.protoc -I. --python_out="$out" --grpc_python_out="$out" $(find ticketflow grpc google -name '*.proto' | sort))
+  touch "$out/.done"
+}
+
+tf_suite_unit() {
+  tf_ctest unit
+}
+
+tf_suite_integration() {
+  local home=$tf_test_home-integration port=$((TF_TEST_PORT + 200))
+  rm -rf "$home"
+  "$TF_BIN/tf-local" start --home "$home" --base-port "$port" --stores-only || {
+    tf_count 0 1
+    return 0
+  }
+  TF_TEST_PG_DSN="host=127.0.0.1 port=$((port + 32)) user=ticketflow dbname=postgres password=$(cat "$home/secrets/pg-superuser.password")"
+  TF_TEST_REDIS=127.0.0.1:$((port + 79))
+  TF_TEST_ETCD=127.0.0.1:$((port + 23))
+  export TF_TEST_PG_DSN TF_TEST_REDIS TF_TEST_ETCD
+  tf_ctest integration
+  tf_pytest integration
+  "$TF_BIN/tf-local" stop --home "$home" >/dev/null
+}
+
+tf_suite_e2e() {
+  TF_TEST_HOME=$tf_test_home-e2e
+  TF_TEST_BASE_PORT=$((TF_TEST_PORT + 400))
+  export TF_TEST_HOME TF_TEST_BASE_PORT
+  rm -rf "$TF_TEST_HOME"
+  # Short holds, so that expiry can be watched; the last second before the release still pays.
+  "$TF_BIN/tf-local" start --home "$TF_TEST_HOME" --base-port "$TF_TEST_BASE_PORT" --set order.hold_floor_s=2 --set order.pay_margin_s=0 || {
+    tf_count 0 1
+    return 0
+  }
+  tf_pytest e2e
+  if "$TF_BIN/tf-check" --home "$TF_TEST_HOME" --base-port "$TF_TEST_BASE_PORT"; then tf_count 1 0; else tf_count 0 1; fi
+  "$TF_BIN/tf-local" stop --home "$TF_TEST_HOME" >/dev/null
+}
+
+tf_suite_fuzz() {
+  local program line
+  for program in "$TF_ROOT"/build/asan/bin/fuzz-*; do
+    [ -x "$program" ] || continue
+    line=$("$program" --seconds "${TF_FUZZ_SECONDS:-10}" --seed "${TF_FUZZ_SEED:-$(date +%s)}" 2>&1 | tee -a "$TF_ROOT/build/asan/fuzz.log" | tail -n 1) || true
+    echo "$(basename "$program"): $line"
+    case "$line" in
+    *' passed, 0 failed') tf_count 1 0 ;;
+    *) tf_count 0 1 ;;
+    esac
+  done
+}
+
+tf_packages packages.txt packages-test.txt
+for suite in "${tf_suites[@]}"; do
+  case "$suite" in
+  unit | fuzz) tf_build asan ;;
+  integration)
+    tf_build release
+    tf_build asan
+    tf_venv
+    ;;
+  e2e)
+    tf_build release
+    tf_venv
+    tf_python_contracts
+    ;;
+  esac
+done
+for suite in "${tf_suites[@]}"; do
+  echo
+  echo "== $suite"
+  "tf_suite_$suite"
+done
+echo
+echo "$tf_passed passed, $tf_failed failed"
+[ "$tf_failed" = 0 ]
