@@ -34,6 +34,7 @@ struct exchange {
     tf_buf body;
     char *lines[HEADER_LINES_MAX + 1];
     size_t n_lines, line_bytes;
+    bool head_done; /* the blank line after the header has come */
     /* of a stream */
     tf_http_on_data on_data;
     void *arg;
@@ -125,11 +126,15 @@ static size_t on_header(char *data, size_t size, size_t n, void *arg)
     (void)size;
     if (n >= 5 && memcmp(data, "HTTP/", 5) == 0) {
         x->n_lines = 0;
+        x->head_done = false;
         return n;
     }
     while (end > 0 && (data[end - 1] == '\r' || data[end - 1] == '\n'))
         end--;
-    if (end == 0) return n;
+    if (end == 0) {
+        x->head_done = true;
+        return n;
+    }
     x->line_bytes += end;
     if (x->n_lines == HEADER_LINES_MAX || x->line_bytes > HEADER_BYTES_MAX) return 0;
     line = tf_arena_strndup(x->ctx->arena, data, end);
@@ -235,29 +240,28 @@ static bool was_sent(CURL *handle)
     return curl_easy_getinfo(handle, CURLINFO_REQUEST_SIZE, &bytes) != CURLE_OK || bytes > 0;
 }
 
+static tf_code code_of(const struct exchange *x, CURLcode result)
+{
+    if (result == CURLE_WRITE_ERROR) return TF_TOO_LARGE; /* on_body or on_header refused more */
+    if (was_sent(x->handle)) {
+        if (!x->call->idempotent) return TF_UNKNOWN_OUTCOME;
+        return result == CURLE_OPERATION_TIMEDOUT ? TF_DEADLINE : TF_STORE_DOWN;
+    }
+    if (result == CURLE_UNSUPPORTED_PROTOCOL || result == CURLE_URL_MALFORMAT)
+        return TF_INTERNAL; /* the caller's URL */
+    return TF_STORE_DOWN;
+}
+
 static tf_code outcome(struct exchange *x, CURLcode result)
 {
     const char *cause = x->cause[0] ? x->cause : curl_easy_strerror(result);
-    tf_code code = TF_STORE_DOWN;
 
-    switch (result) {
-    case CURLE_OK:
-        return TF_OK;
-    case CURLE_UNSUPPORTED_PROTOCOL:
-    case CURLE_URL_MALFORMAT:
-    case CURLE_BAD_FUNCTION_ARGUMENT:
-        code = TF_INTERNAL; /* the caller's url */
-        break;
-    case CURLE_WRITE_ERROR: /* on_body or on_header refused more */
-        code = TF_TOO_LARGE;
-        break;
-    default:
-        if (was_sent(x->handle))
-            code = !x->call->idempotent                 ? TF_UNKNOWN_OUTCOME
-                   : result == CURLE_OPERATION_TIMEDOUT ? TF_DEADLINE
-                                                        : TF_STORE_DOWN;
+    if (result == CURLE_OK && x->head_done) return TF_OK;
+    if (result == CURLE_OK) {
+        result = CURLE_RECV_ERROR; /* libcurl takes an answer that was cut in its header for a whole one */
+        cause = "the answer was cut in its header";
     }
-    return tf_fail(x->ctx, code, "%s %s: %s", x->call->method, x->call->url, cause);
+    return tf_fail(x->ctx, code_of(x, result), "%s %s: %s", x->call->method, x->call->url, cause);
 }
 
 static tf_code take_answer(struct exchange *x, struct tf_http_answer *ret_answer)
@@ -337,7 +341,7 @@ static tf_code stream_outcome(struct exchange *x, enum stream_end end, CURLcode 
     if (end == STOPPED) return TF_OK;
     if (end == SILENT) return tf_fail(x->ctx, TF_DEADLINE, "%s: silent", x->call->url);
     if (end == BROKEN) return tf_fail(x->ctx, TF_STORE_DOWN, "%s: libcurl cannot wait", x->call->url);
-    if (result) return outcome(x, result);
+    if (result || !x->head_done) return outcome(x, result);
     if (status != 200) return tf_fail(x->ctx, TF_STORE_DOWN, "%s: status %ld", x->call->url, status);
     return TF_OK;
 }
