@@ -5,15 +5,13 @@
  * marks it; the last one frees it. A reply is built on the heap by the thread and copied into the arena by the caller,
  * so that no arena is touched by two. */
 #include "common/redis/backoff.h"
-#include "common/redis/command.h"
+#include "common/redis/flight.h"
 #include "common/redis/link.h"
 #include "common/redis/reply.h"
 
 #include "common/base/log.h"
 #include "common/base/metrics.h"
 
-#include <errno.h>
-#include <linux/futex.h>
 #include <poll.h>
 #include <pthread.h>
 #include <stdarg.h>
@@ -21,7 +19,6 @@
 #include <stdio.h>
 #include <string.h>
 #include <sys/eventfd.h>
-#include <sys/syscall.h>
 #include <unistd.h>
 
 enum {
@@ -39,32 +36,6 @@ static tf_counter writes_total = TF_COUNTER("tf_redis_batches_total", "Batches o
 static tf_histogram call_seconds = TF_HISTOGRAM("tf_redis_call_seconds", "Calls that waited for their reply", NULL);
 static tf_gauge up_gauge = TF_GAUGE("tf_redis_up", "1 when the shared connection is ready", NULL);
 
-enum flight_state {
-    QUEUED, /* not written: giving it up leaves no trace at the server */
-    TAKEN,  /* the thread has it; may have been written */
-    DONE,   /* code and replies are set */
-    LEFT,   /* the caller has gone; replies are dropped */
-};
-
-struct flight {
-    _Atomic uint32_t state; /* futex word */
-    _Atomic int owners;
-    struct flight *next;
-    tf_redis_done done; /* NULL: somebody waits */
-    void *arg;
-    int64_t deadline_us; /* of an asynchronous one */
-    tf_code code;
-    size_t n, answered;
-    tf_redis_reply **replies; /* n, in this allocation */
-    uint64_t *starts;         /* n: where each command begins; on the wire after TAKEN, in `bytes` before */
-    size_t size;
-    char *bytes;
-};
-
-struct flights {
-    struct flight *head, **tail;
-};
-
 struct tf_redis {
     pthread_t thread;
     int wake_fd; /* written only while the thread sleeps */
@@ -76,125 +47,43 @@ struct tf_redis {
     _Atomic bool sleeping; /* true only from a look at the queue under the lock until poll returns */
 
     pthread_mutex_t lock; /* protects the next six */
-    struct flights queue;
-    struct flights refused;    /* asynchronous ones whose failure the thread must tell */
-    int64_t queue_deadline_us; /* not after the nearest deadline of an asynchronous flight in `queue` */
-    bool accepting;            /* false while the last attempt to connect has failed */
+    struct tf_redis_flights queue;
+    struct tf_redis_flights refused; /* asynchronous ones whose failure the thread must tell */
+    int64_t queue_deadline_us;       /* not after the nearest deadline of an asynchronous flight in `queue` */
+    bool accepting;                  /* false while the last attempt to connect has failed */
     bool stopping, reconnect;
 
     /* The thread's own. */
     struct tf_redis_link link;
     struct tf_redis_backoff backoff;
-    struct flights sent;       /* in the order of their replies */
-    int64_t retry_us;          /* CLOSED: when to connect */
-    int64_t ready_us;          /* since when this connection is ready */
-    int64_t heard_us;          /* last reply, or when the first of `sent` was written */
-    int64_t async_deadline_us; /* not after the nearest deadline of an asynchronous flight in `sent`, or `queue` when
-                                  last seen */
-    bool silent;               /* the link was broken because it said nothing */
-    bool complained;           /* the log knows that the server is away */
+    struct tf_redis_flights sent; /* in the order of their replies */
+    int64_t retry_us;             /* CLOSED: when to connect */
+    int64_t ready_us;             /* since when this connection is ready */
+    int64_t heard_us;             /* last reply, or when the first of `sent` was written */
+    int64_t async_deadline_us;    /* not after the nearest deadline of an asynchronous flight in `sent`, or `queue` when
+                                     last seen */
+    bool silent;                  /* the link was broken because it said nothing */
+    bool complained;              /* the log knows that the server is away */
 };
-
-/* ---- lists ----------------------------------------------------------------------------------------------------- */
-
-static void flights_init(struct flights *list)
-{
-    list->head = NULL;
-    list->tail = &list->head;
-}
-
-static void flights_push(struct flights *list, struct flight *flight)
-{
-    flight->next = NULL;
-    *list->tail = flight;
-    list->tail = &flight->next;
-}
-
-static struct flight *flights_pop(struct flights *list)
-{
-    struct flight *flight = list->head;
-
-    if (!flight) return NULL;
-    list->head = flight->next;
-    if (!list->head) list->tail = &list->head;
-    return flight;
-}
-
-/* Leaves `from` empty. */
-static void flights_move(struct flights *to, struct flights *from)
-{
-    if (!from->head) return;
-    *to->tail = from->head;
-    to->tail = from->tail;
-    flights_init(from);
-}
 
 /* ---- flights --------------------------------------------------------------------------------------------------- */
 
-/* NULL without memory. The commands are written for the wire here, on the caller's thread. */
-static struct flight *flight_new(const tf_redis_cmd *cmds, size_t n, int owners)
-{
-    size_t per_command = sizeof(tf_redis_reply *) + sizeof(uint64_t);
-    size_t size = 0;
-    struct flight *flight;
-    char *to;
-
-    for (size_t i = 0; i < n; i++)
-        size += tf_redis_wire_size(&cmds[i]);
-    flight = malloc(sizeof(*flight) + n * per_command + size);
-    if (!flight) return NULL;
-    *flight = (struct flight){.state = QUEUED, .owners = owners, .n = n, .size = size};
-    flight->starts = (uint64_t *)(flight + 1);
-    flight->replies = (tf_redis_reply **)(flight->starts + n);
-    flight->bytes = (char *)(flight->replies + n);
-    to = flight->bytes;
-    for (size_t i = 0; i < n; i++) {
-        flight->replies[i] = NULL;
-        flight->starts[i] = (uint64_t)(to - flight->bytes);
-        to = tf_redis_wire_write(&cmds[i], to);
-    }
-    return flight;
-}
-
-static void flight_unref(struct flight *flight)
-{
-    if (atomic_fetch_sub(&flight->owners, 1) > 1) return;
-    for (size_t i = 0; i < flight->n; i++)
-        tf_redis_reply_free(flight->replies[i]);
-    free(flight);
-}
-
-static void futex_wake(_Atomic uint32_t *word)
-{
-    (void)syscall(SYS_futex, word, FUTEX_WAKE_PRIVATE, 1, NULL, NULL, 0);
-}
-
-/* Until the word is no longer `seen` (or for no reason); false when the time is up. */
-static bool futex_wait(_Atomic uint32_t *word, uint32_t seen, int64_t until_us)
-{
-    struct timespec until = {until_us / TF_US_PER_S, until_us % TF_US_PER_S * 1000};
-    long n = syscall(SYS_futex, word, FUTEX_WAIT_BITSET_PRIVATE, seen, until_us == INT64_MAX ? NULL : &until, NULL,
-                     FUTEX_BITSET_MATCH_ANY);
-
-    return n == 0 || errno != ETIMEDOUT;
-}
-
 /* The thread is done with it. An asynchronous one is told unless it was told at its deadline. */
-static void flight_finish(tf_redis *redis, struct flight *flight, tf_code code)
+static void flight_finish(tf_redis *redis, struct tf_redis_flight *flight, tf_code code)
 {
     atomic_fetch_sub(&redis->commands, flight->n);
     flight->code = code;
-    if (atomic_exchange(&flight->state, DONE) != LEFT) {
+    if (atomic_exchange(&flight->state, TF_REDIS_DONE) != TF_REDIS_LEFT) {
         if (flight->done)
             flight->done(code, code ? NULL : flight->replies[0], flight->arg);
         else
-            futex_wake(&flight->state);
+            tf_redis_futex_wake(&flight->state);
     }
-    flight_unref(flight);
+    tf_redis_flight_unref(flight);
 }
 
 /* Of a flight that the link took: from its first unanswered command on. */
-static tf_code fate(const tf_redis *redis, const struct flight *flight)
+static tf_code fate(const tf_redis *redis, const struct tf_redis_flight *flight)
 {
     return flight->starts[flight->answered] < redis->link.written ? TF_UNKNOWN_OUTCOME : TF_STORE_DOWN;
 }
@@ -209,14 +98,14 @@ static void set_up(tf_redis *redis, bool up)
 
 static void accept_flights(tf_redis *redis, bool accepting)
 {
-    struct flights failed;
+    struct tf_redis_flights failed;
 
-    flights_init(&failed);
+    tf_redis_flights_init(&failed);
     pthread_mutex_lock(&redis->lock);
     redis->accepting = accepting;
-    if (!accepting) flights_move(&failed, &redis->queue);
+    if (!accepting) tf_redis_flights_move(&failed, &redis->queue);
     pthread_mutex_unlock(&redis->lock);
-    for (struct flight *flight; (flight = flights_pop(&failed));)
+    for (struct tf_redis_flight *flight; (flight = tf_redis_flights_pop(&failed));)
         flight_finish(redis, flight, TF_STORE_DOWN);
 }
 
@@ -224,7 +113,7 @@ static void accept_flights(tf_redis *redis, bool accepting)
 static void drop(tf_redis *redis)
 {
     set_up(redis, false);
-    for (struct flight *flight; (flight = flights_pop(&redis->sent));)
+    for (struct tf_redis_flight *flight; (flight = tf_redis_flights_pop(&redis->sent));)
         flight_finish(redis, flight, fate(redis, flight));
     redis->async_deadline_us = INT64_MAX;
     tf_redis_link_close(&redis->link);
@@ -265,7 +154,7 @@ static void hand_back(tf_redis *redis)
     tf_redis_reply *reply;
 
     while ((reply = tf_redis_link_next(&redis->link))) {
-        struct flight *flight = redis->sent.head;
+        struct tf_redis_flight *flight = redis->sent.head;
 
         redis->heard_us = now;
         if (!flight) { /* Redis speaks only when spoken to: we are out of step */
@@ -274,7 +163,7 @@ static void hand_back(tf_redis *redis)
             return;
         }
         flight->replies[flight->answered++] = reply;
-        if (flight->answered == flight->n) flight_finish(redis, flights_pop(&redis->sent), TF_OK);
+        if (flight->answered == flight->n) flight_finish(redis, tf_redis_flights_pop(&redis->sent), TF_OK);
     }
 }
 
@@ -283,10 +172,10 @@ static void expire(tf_redis *redis, int64_t now)
 {
     if (now < redis->async_deadline_us) return;
     redis->async_deadline_us = INT64_MAX;
-    for (struct flight *flight = redis->sent.head; flight; flight = flight->next) {
-        if (!flight->done || atomic_load(&flight->state) != TAKEN) continue;
+    for (struct tf_redis_flight *flight = redis->sent.head; flight; flight = flight->next) {
+        if (!flight->done || atomic_load(&flight->state) != TF_REDIS_TAKEN) continue;
         if (now >= flight->deadline_us) {
-            atomic_store(&flight->state, LEFT);
+            atomic_store(&flight->state, TF_REDIS_LEFT);
             flight->done(TF_UNKNOWN_OUTCOME, NULL, flight->arg);
         } else {
             redis->async_deadline_us = TF_MIN(redis->async_deadline_us, flight->deadline_us);
@@ -295,13 +184,13 @@ static void expire(tf_redis *redis, int64_t now)
 }
 
 /* The caller may have left in the meantime; an asynchronous one may be late already. */
-static void put_aboard(tf_redis *redis, struct flight *flight, int64_t now)
+static void put_aboard(tf_redis *redis, struct tf_redis_flight *flight, int64_t now)
 {
-    uint32_t queued = QUEUED;
+    uint32_t queued = TF_REDIS_QUEUED;
     uint64_t base = redis->link.queued;
     char *to;
 
-    if (!atomic_compare_exchange_strong(&flight->state, &queued, TAKEN)) {
+    if (!atomic_compare_exchange_strong(&flight->state, &queued, TF_REDIS_TAKEN)) {
         flight_finish(redis, flight, TF_STORE_DOWN);
         return;
     }
@@ -319,24 +208,24 @@ static void put_aboard(tf_redis *redis, struct flight *flight, int64_t now)
         flight->starts[i] += base;
     if (!redis->sent.head) redis->heard_us = now;
     if (flight->done) redis->async_deadline_us = TF_MIN(redis->async_deadline_us, flight->deadline_us);
-    flights_push(&redis->sent, flight);
+    tf_redis_flights_push(&redis->sent, flight);
 }
 
 /* The link cannot take the queue now: unlinks asynchronous flights whose time is up. Under the lock. */
-static void expire_queue(tf_redis *redis, struct flights *late, int64_t now)
+static void expire_queue(tf_redis *redis, struct tf_redis_flights *late, int64_t now)
 {
-    struct flights stay;
+    struct tf_redis_flights stay;
 
     if (now < redis->queue_deadline_us) return;
-    flights_init(&stay);
+    tf_redis_flights_init(&stay);
     redis->queue_deadline_us = INT64_MAX;
-    for (struct flight *flight; (flight = flights_pop(&redis->queue));) {
+    for (struct tf_redis_flight *flight; (flight = tf_redis_flights_pop(&redis->queue));) {
         bool is_late = flight->done && now >= flight->deadline_us;
 
         if (flight->done && !is_late) redis->queue_deadline_us = TF_MIN(redis->queue_deadline_us, flight->deadline_us);
-        flights_push(is_late ? late : &stay, flight);
+        tf_redis_flights_push(is_late ? late : &stay, flight);
     }
-    flights_move(&redis->queue, &stay);
+    tf_redis_flights_move(&redis->queue, &stay);
 }
 
 /* Moves what has queued onto the wire and tells the refused. Returns false when the thread may sleep (and says so to
@@ -345,20 +234,20 @@ static bool take_work(tf_redis *redis, bool *ret_stop)
 {
     struct tf_redis_link *link = &redis->link;
     bool can_write = link->state == TF_REDIS_LINK_READY && link->out_to - link->out_from < OUT_BYTES_MAX;
-    struct flights work, refused, late;
+    struct tf_redis_flights work, refused, late;
     int64_t now = tf_mono_us();
     bool reconnect, idle;
 
-    flights_init(&work);
-    flights_init(&refused);
-    flights_init(&late);
+    tf_redis_flights_init(&work);
+    tf_redis_flights_init(&refused);
+    tf_redis_flights_init(&late);
     pthread_mutex_lock(&redis->lock);
     *ret_stop = redis->stopping;
     reconnect = redis->reconnect;
     redis->reconnect = false;
-    flights_move(&refused, &redis->refused);
+    tf_redis_flights_move(&refused, &redis->refused);
     if (can_write) {
-        flights_move(&work, &redis->queue);
+        tf_redis_flights_move(&work, &redis->queue);
         redis->queue_deadline_us = INT64_MAX;
     } else {
         expire_queue(redis, &late, now);
@@ -368,11 +257,11 @@ static bool take_work(tf_redis *redis, bool *ret_stop)
     atomic_store(&redis->sleeping, idle);
     pthread_mutex_unlock(&redis->lock);
 
-    for (struct flight *flight; (flight = flights_pop(&refused));)
+    for (struct tf_redis_flight *flight; (flight = tf_redis_flights_pop(&refused));)
         flight_finish(redis, flight, flight->code);
-    for (struct flight *flight; (flight = flights_pop(&late));)
+    for (struct tf_redis_flight *flight; (flight = tf_redis_flights_pop(&late));)
         flight_finish(redis, flight, TF_STORE_DOWN);
-    for (struct flight *flight; (flight = flights_pop(&work));) {
+    for (struct tf_redis_flight *flight; (flight = tf_redis_flights_pop(&work));) {
         if (link->state != TF_REDIS_LINK_READY)
             flight_finish(redis, flight, TF_STORE_DOWN);
         else
@@ -464,9 +353,9 @@ tf_redis *tf_redis_new(const struct tf_redis_config *config)
     redis->queue_max = (size_t)config->queue_max;
     redis->accepting = true; /* during the first attempt callers may queue */
     redis->async_deadline_us = redis->queue_deadline_us = INT64_MAX;
-    flights_init(&redis->queue);
-    flights_init(&redis->refused);
-    flights_init(&redis->sent);
+    tf_redis_flights_init(&redis->queue);
+    tf_redis_flights_init(&redis->refused);
+    tf_redis_flights_init(&redis->sent);
     tf_redis_link_init(&redis->link, config);
     tf_redis_backoff_init(&redis->backoff);
     pthread_mutex_init(&redis->lock, NULL);
@@ -491,7 +380,7 @@ void tf_redis_free(tf_redis *redis)
     pthread_mutex_unlock(&redis->lock);
     wake(redis);
     pthread_join(redis->thread, NULL);
-    for (struct flight *flight; (flight = flights_pop(&redis->refused));)
+    for (struct tf_redis_flight *flight; (flight = tf_redis_flights_pop(&redis->refused));)
         flight_finish(redis, flight, flight->code);
     tf_redis_link_done(&redis->link);
     close(redis->wake_fd);
@@ -520,18 +409,19 @@ void tf_redis_reconnect(tf_redis *redis)
 /* ---- calls ----------------------------------------------------------------------------------------------------- */
 
 /* TF_OK: the thread has the flight. */
-static tf_code enqueue(tf_redis *redis, struct flight *flight)
+static tf_code enqueue(tf_redis *redis, struct tf_redis_flight *flight)
 {
+    size_t n = flight->n; /* once queued an asynchronous flight is the thread's, who may have freed it */
     bool sleeping = false;
     tf_code code = TF_OK;
 
-    if (atomic_fetch_add(&redis->commands, flight->n) + flight->n > redis->queue_max) {
-        atomic_fetch_sub(&redis->commands, flight->n);
+    if (atomic_fetch_add(&redis->commands, n) + n > redis->queue_max) {
+        atomic_fetch_sub(&redis->commands, n);
         return TF_OVERLOADED;
     }
     pthread_mutex_lock(&redis->lock);
     if (redis->accepting && !redis->stopping) {
-        flights_push(&redis->queue, flight);
+        tf_redis_flights_push(&redis->queue, flight);
         if (flight->done) redis->queue_deadline_us = TF_MIN(redis->queue_deadline_us, flight->deadline_us);
         sleeping = atomic_exchange(&redis->sleeping, false);
     } else {
@@ -539,26 +429,26 @@ static tf_code enqueue(tf_redis *redis, struct flight *flight)
     }
     pthread_mutex_unlock(&redis->lock);
     if (code)
-        atomic_fetch_sub(&redis->commands, flight->n);
+        atomic_fetch_sub(&redis->commands, n);
     else
-        tf_counter_add(&commands_total, flight->n);
+        tf_counter_add(&commands_total, n);
     if (sleeping) wake(redis);
     return code;
 }
 
 /* Waits until the flight is done or left. */
-static tf_code await_flight(struct flight *flight, int64_t until_us)
+static tf_code await_flight(struct tf_redis_flight *flight, int64_t until_us)
 {
     uint32_t state = atomic_load(&flight->state);
 
-    while (state != DONE) {
-        if (futex_wait(&flight->state, state, until_us)) {
+    while (state != TF_REDIS_DONE) {
+        if (tf_redis_futex_wait(&flight->state, state, until_us)) {
             state = atomic_load(&flight->state);
             continue;
         }
-        while (state != DONE) /* the time is up: leave, from whatever state it is in by then */
-            if (atomic_compare_exchange_weak(&flight->state, &state, LEFT))
-                return state == QUEUED ? TF_STORE_DOWN : TF_UNKNOWN_OUTCOME;
+        while (state != TF_REDIS_DONE) /* the time is up: leave, from whatever state it is in by then */
+            if (atomic_compare_exchange_weak(&flight->state, &state, TF_REDIS_LEFT))
+                return state == TF_REDIS_QUEUED ? TF_STORE_DOWN : TF_UNKNOWN_OUTCOME;
     }
     return flight->code;
 }
@@ -586,7 +476,7 @@ static tf_code fail(tf_ctx *ctx, tf_code code)
 static tf_code call(tf_ctx *ctx, tf_redis *redis, const tf_redis_cmd *cmds, size_t n, tf_redis_reply **replies)
 {
     int64_t left = tf_ctx_left_us(ctx), began = tf_mono_us(), until;
-    struct flight *flight;
+    struct tf_redis_flight *flight;
     tf_code code;
 
     TF_ASSERT(!pthread_equal(pthread_self(), redis->thread)); /* it would wait for itself */
@@ -596,12 +486,12 @@ static tf_code call(tf_ctx *ctx, tf_redis *redis, const tf_redis_cmd *cmds, size
     }
     code = tf_ctx_check(ctx);
     if (code) return code;
-    flight = flight_new(cmds, n, 2);
+    flight = tf_redis_flight_new(cmds, n, 2);
     if (!flight) return fail(ctx, TF_OVERLOADED);
     code = enqueue(redis, flight);
     if (code) {
-        flight_unref(flight);
-        flight_unref(flight);
+        tf_redis_flight_unref(flight);
+        tf_redis_flight_unref(flight);
         return fail(ctx, code);
     }
 
@@ -610,7 +500,7 @@ static tf_code call(tf_ctx *ctx, tf_redis *redis, const tf_redis_cmd *cmds, size
         replies[i] = tf_redis_reply_copy(ctx->arena, flight->replies[i]);
         if (!replies[i]) code = TF_INTERNAL;
     }
-    flight_unref(flight);
+    tf_redis_flight_unref(flight);
     tf_histogram_observe_us(&call_seconds, tf_mono_us() - began);
     return code ? fail(ctx, code) : TF_OK;
 }
@@ -657,23 +547,23 @@ tf_code tf_redis_do(tf_ctx *ctx, tf_redis *redis, tf_redis_reply **ret_reply, ..
 }
 
 /* Refused at the door: the thread tells, as it tells everything. */
-static void refuse(tf_redis *redis, struct flight *flight, tf_code code)
+static void refuse(tf_redis *redis, struct tf_redis_flight *flight, tf_code code)
 {
     flight->code = code;
     atomic_fetch_add(&redis->commands, flight->n); /* taken off again when it is told */
     pthread_mutex_lock(&redis->lock);
-    flights_push(&redis->refused, flight);
+    tf_redis_flights_push(&redis->refused, flight);
     pthread_mutex_unlock(&redis->lock);
     wake(redis);
 }
 
 void tf_redis_start(tf_redis *redis, const tf_redis_cmd *cmd, int64_t deadline_us, tf_redis_done done, void *arg)
 {
-    struct flight *flight;
+    struct tf_redis_flight *flight;
     tf_code code;
 
     TF_ASSERT(cmd->broken || cmd->n > 0);
-    flight = flight_new(cmd, cmd->broken ? 0 : 1, 1);
+    flight = tf_redis_flight_new(cmd, cmd->broken ? 0 : 1, 1);
     TF_ASSERT(flight); /* a few hundred bytes; without them even the failure cannot be told */
     flight->done = done;
     flight->arg = arg;

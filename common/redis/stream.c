@@ -49,7 +49,7 @@ struct tf_stream_consumer {
     int64_t next_claim_us;
     int64_t next_trim_us;
     bool acknowledged; /* something, since the last trim */
-    bool made;         /* the group, in this round: no fault to complain of */
+    int made;          /* how often the group was made since the last round that went well */
     bool complained;
 };
 
@@ -84,7 +84,7 @@ static tf_code make_group(struct tf_stream_consumer *c)
     if (code) return code;
     if (reply->type == TF_REDIS_ERROR && strncmp(reply->text, "BUSYGROUP", 9) != 0)
         return tf_fail(&c->io, TF_INTERNAL, "XGROUP CREATE: %s", reply->text);
-    c->made = true;
+    c->made++;
     tf_log(TF_LOG_INFO, "stream group made", "stream", c->config.stream, "group", c->config.group, NULL);
     return TF_OK;
 }
@@ -326,19 +326,21 @@ static void *run(void *arg)
     struct tf_stream_consumer *c = arg;
 
     while (!c->stopping) {
+        int made = c->made;
         tf_code code = retry_left(c);
 
         if (code == TF_OK) code = trim(c);
         if (code == TF_OK && !c->stopping) code = read_new(c);
         if (code == TF_OK) {
             c->complained = false;
+            c->made = 0;
             c->batch = c->config.batch_max;
             continue;
         }
         if (c->stopping) break;
         if (code == TF_INTERNAL) c->batch = TF_MAX(c->batch / 2, 1);
-        if (!c->made) complain(c, c->io.error.internal);
-        c->made = false;
+        if (c->made == 1 && made == 0) continue; /* no fault, unless it does not help */
+        complain(c, c->io.error.internal);
         rest(c);
     }
     return NULL;

@@ -1,0 +1,47 @@
+/* Shared by the integration tests. */
+#include "tests/integration/fixture.h"
+
+#include <stdio.h>
+#include <time.h>
+#include <unistd.h>
+
+const char *env_or_fail(const char *name, const char *meaning)
+{
+    const char *value = getenv(name);
+
+    if (!value || !*value) {
+        fprintf(stderr, "This test needs a real server: set %s to %s.\n", name, meaning);
+        exit(1);
+    }
+    return value;
+}
+
+const char *unique_word(void)
+{
+    static char word[64];
+
+    if (!word[0]) snprintf(word, sizeof(word), "t%d_%lld", (int)getpid(), (long long)(tf_now_us() / TF_US_PER_MS));
+    return word;
+}
+
+void sleep_ms(int ms)
+{
+    struct timespec pause = {ms / 1000, ms % 1000 * 1000000L};
+
+    nanosleep(&pause, NULL);
+}
+
+void wait_until(bool (*check)(void *arg), void *arg, int timeout_ms, const char *what)
+{
+    int64_t until = tf_mono_us() + (int64_t)timeout_ms * TF_US_PER_MS;
+
+    while (!check(arg)) {
+        if (tf_mono_us() > until) fail_msg("not within %d ms: %s", timeout_ms, what);
+        sleep_ms(5);
+    }
+}
+
+void ctx_start(tf_ctx *ctx, int timeout_ms)
+{
+    tf_ctx_init(ctx, "test", (int64_t)timeout_ms * TF_US_PER_MS);
+}
