@@ -93,7 +93,7 @@ BEGIN
   FOR i IN 1 .. n LOOP
     IF whole OR o_no[i] = ANY (got) THEN
       results[i] := 0;
-      IF o_kind[i] = 1 THEN release_ms[i] := floor(extract(epoch FROM at + make_interval(secs => o_hold_s[i])) * 1000); END IF;
+      IF o_kind[i] = 1 THEN release_ms[i] := ceil(extract(epoch FROM at + make_interval(secs => o_hold_s[i])) * 1000); END IF;
       CONTINUE;
     END IF;
     CONTINUE WHEN results[i] IS NOT NULL;
@@ -114,7 +114,7 @@ BEGIN
       ELSE
         results[i] := 1;
         order_nos[i] := stored.order_no;
-        IF stored.state = 1 THEN release_ms[i] := floor(extract(epoch FROM stored.release_at) * 1000); END IF;
+        IF stored.state = 1 THEN release_ms[i] := ceil(extract(epoch FROM stored.release_at) * 1000); END IF;
       END IF;
       CONTINUE;
     END IF;

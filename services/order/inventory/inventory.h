@@ -6,7 +6,7 @@
 
 #include "services/order/sale/sale.h"
 
-enum { INVENTORY_PARTITIONS = 64, INTENT_MS = 10000, LEASE_MS = 10000 };
+enum { INVENTORY_PARTITIONS = 64, LEASE_MS = 10000 };
 
 static inline int inventory_partition(int bucket)
 {
@@ -45,8 +45,8 @@ enum hold_result {
     HOLD_PERSON,       /* person_index: who has a ticket already */
     HOLD_PLACES_TAKEN, /* taken[] */
     HOLD_NO_ADJACENT,  /* tier: enough places, not side by side */
-    HOLD_NONE_FREE,    /* tier: fewer free than asked; held > 0: some may return */
-    HOLD_SOLD_OUT,     /* tier: fewer free than asked and nothing is held */
+    HOLD_NONE_FREE,    /* tier: fewer free than asked (free tells how many); held > 0: some may return */
+    HOLD_SOLD_OUT,     /* tier: nothing is free and nothing is held */
     HOLD_PENDING_ORDER /* pending_order_no */
 };
 
@@ -58,7 +58,7 @@ struct hold {
     int n_places;
     bool known; /* on a refusal: the user has orders in the show; look into PostgreSQL first */
     int left, person_index, tier;
-    int32_t held;
+    int32_t free, held; /* places of the tier */
     int64_t next_release_ms; /* earliest moment at which a held place may return; 0: unknown */
     int32_t taken[SALE_ORDER_PLACES_MAX];
     int n_taken;

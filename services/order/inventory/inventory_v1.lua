@@ -252,9 +252,9 @@ local function best(s, t, k)
   end
 end
 
--- Takes k places in pieces: as few as possible, rather two and two than three and one.
+-- Takes k places in pieces: as few as possible, rather two and two than three and one. The pieces end up by place number.
 local function split(s, t, k)
-  local gone, left = {}, k
+  local gone, left, from = {}, k, #s.blocks + 1
   gone[k] = true
   local function try(size)
     if size < 1 or size > left or gone[size] then return end
@@ -272,6 +272,14 @@ local function split(s, t, k)
     end
     if not (done or try(left - 1) or try(1)) then error('CORRUPT index of tier ' .. t) end
   end
+  for i = from + 1, #s.blocks do
+    local block, j = s.blocks[i], i - 1
+    while j >= from and s.blocks[j][1] > block[1] do
+      s.blocks[j + 1] = s.blocks[j]
+      j = j - 1
+    end
+    s.blocks[j + 1] = block
+  end
 end
 
 local function count(call, m, o, tier, area)   -- area 0 free, 1 sold, 2 blocked
@@ -282,7 +290,7 @@ end
 -- Earliest end of a committed hold of the show among the first entries; 0: none seen.
 local function next_release(call, due, show, now, intents_until)
   local prefix = show .. ':'
-  for _, from in ipairs({now, intents_until}) do
+  for _, from in ipairs({now, intents_until + 1}) do   -- if need be, behind all intents and leases
     local list = call('ZRANGEBYSCORE', due, from, '+inf', 'WITHSCORES', 'LIMIT', '0', DUE_SCAN)
     for i = 1, #list, 2 do
       if sub(list[i], 1, #prefix) == prefix and not find(list[i + 1], '.', 1, true) then return number(list[i + 1]) end
@@ -330,7 +338,7 @@ local function take_places(s, known, version, places)
   for i = 1, #places do
     if not is_free(s, places[i]) then taken[#taken + 1] = places[i] end
   end
-  if #taken > 0 then return {'PLACES_TAKEN', known, version, unpack_(taken)} end
+  if #taken > 0 then return {'PLACES_TAKEN', known, s.o.epoch, version, unpack_(taken)} end
   for i = 1, #places do
     if not is_free(s, places[i]) then error('BAD place listed twice') end
     take(s, places[i], 1)
@@ -540,10 +548,11 @@ local function seen_epoch(call, m, show)
   return seen
 end
 
--- KEYS m   ARGV show   → OPEN or CLOSED, greatest epoch seen here
+-- KEYS m   ARGV show   → OPEN epoch terms, or CLOSED greatest-epoch-seen-here 0
 local function seen(K, A)
-  local o = enter(redis.call, K[1], A[1])
-  return {o and 'OPEN' or 'CLOSED', o and o.epoch or seen_epoch(redis.call, K[1], A[1])}
+  local o, _, terms = enter(redis.call, K[1], A[1])
+  if o then return {'OPEN', o.epoch, terms} end
+  return {'CLOSED', seen_epoch(redis.call, K[1], A[1]), 0}
 end
 
 -- KEYS m, then staging m g h u p   ARGV show epoch   Closes the show and starts a new generation. May be repeated until open was first sent.
@@ -635,7 +644,7 @@ local function read(K, A)
   local o, version, terms, sale_state = enter(call, m, show)
   if not o then return {'CLOSED'} end
   return {'OK', o.epoch, version, terms, sale_state, o.bitmap, call('GETRANGE', m, HEAD_BYTES, HEAD_BYTES + 3 * o.bitmap / 8 - 1),
-    next_release(call, K[2], show, A[2], A[3])}
+    next_release(call, K[2], show, A[2], number(A[3]))}
 end
 
 -- KEYS m u   ARGV show user   → OK tickets known

@@ -226,7 +226,7 @@ class Show:
                 continue
             of = self.counts(tier)
             if of["free"] >= k and (may_split or self.venue.tiers[tier].standing):
-                left = k
+                left, first = k, len(taken)
                 while left:
                     for size in [left] + list(range(left - 2, 1, -1)) + [left - 1, 1]:
                         start = self.best(free, tier, size) if size >= 1 else None
@@ -234,6 +234,7 @@ class Show:
                             take(start, size)
                             left -= size
                             break
+                taken[first:] = sorted(taken[first:])
             elif of["free"] >= k:
                 return ("NO_ADJACENT", tier, of["free"], of["H"])
             elif of["free"] == 0 and of["H"] == 0:

@@ -1,0 +1,18 @@
+/* One rebuild of one show's inventory from PostgreSQL (docs/purchase-protocol.md, "Rebuild"). For the inventory room alone. */
+#pragma once
+
+#include "services/order/inventory/inventory.h"
+
+/* Brings the show to an open generation that matches the fence row; does nothing when it is there already, unless `anew`. ctx needs room for all of the
+ * show's live tickets. TF_NOT_FOUND: no such show. Everything else may be tried again. */
+TF_MUSTCHECK tf_code rebuild_show(tf_ctx *ctx, int64_t show_id, bool anew);
+
+/* What PostgreSQL says of a show's fence row. */
+struct fence {
+    int64_t epoch;
+    int32_t terms;
+    int sale_state;
+};
+TF_MUSTCHECK tf_code fence_read(tf_ctx *ctx, int64_t show_id, struct fence *ret_fence);
+/* Makes the header's sale state the fence's, also when both change meanwhile. A closed show is TF_OK. */
+TF_MUSTCHECK tf_code fence_follow(tf_ctx *ctx, int64_t show_id, int sale_state);
