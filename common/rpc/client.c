@@ -64,11 +64,12 @@ grpc_completion_queue *client_queue(void)
 void client_post(struct tf_rpc_event *event, grpc_call **ret_call)
 {
     grpc_call_error error;
+    grpc_call *call = grpc_channel_create_call(hub.nowhere, NULL, GRPC_PROPAGATE_DEFAULTS, hub.queue,
+                                               grpc_slice_from_static_string("/nowhere"), NULL,
+                                               gpr_inf_future(GPR_CLOCK_MONOTONIC), NULL);
 
-    *ret_call = grpc_channel_create_call(hub.nowhere, NULL, GRPC_PROPAGATE_DEFAULTS, hub.queue,
-                                         grpc_slice_from_static_string("/nowhere"), NULL,
-                                         gpr_inf_future(GPR_CLOCK_MONOTONIC), NULL);
-    error = grpc_call_start_batch(*ret_call, NULL, 0, event, NULL);
+    *ret_call = call;
+    error = grpc_call_start_batch(call, NULL, 0, tf_event_arm(event), NULL);
     TF_ASSERT(error == GRPC_CALL_OK);
 }
 

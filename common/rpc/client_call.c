@@ -1,7 +1,7 @@
 /* One call of a client: at most two attempts, then the answer or the error in the caller's context.
  *
- * An attempt ends in one of three ways, and the difference decides what may be repeated: the callee answered; the request
- * never left (nothing to fear); it left and no answer came (the callee may have acted). */
+ * An attempt ends in one of three ways, and the difference decides what may be repeated: the callee answered; the
+ * request never left (nothing to fear); it left and no answer came (the callee may have acted). */
 #include "common/rpc/client_internal.h"
 #include "common/rpc/status.h"
 
@@ -75,7 +75,8 @@ static struct tf_identity identity_of(const struct client_call *call, bool inter
 
     identity.caller = call->client->config.caller;
     identity.internal = false;
-    if (internal || (!call->client->gateway && (call->method->access == TF_ACCESS_INTERNAL || (!who->user_id && !anonymous))))
+    if (internal ||
+        (!call->client->gateway && (call->method->access == TF_ACCESS_INTERNAL || (!who->user_id && !anonymous))))
         identity = (struct tf_identity){.caller = call->client->config.caller, .internal = true};
     return identity;
 }
@@ -118,13 +119,15 @@ static bool attempt_start(struct client_call *call)
 {
     grpc_op ops[6] = {0};
     grpc_byte_buffer *request;
+    grpc_call *started;
     grpc_call_error error;
     struct endpoint *endpoint = picker_take(&call->client->picker, call->attempts ? call->endpoints[0] : NULL);
 
     if (!endpoint) return false;
     call->endpoints[call->attempts++] = endpoint;
-    call->call = grpc_channel_create_call(endpoint->channel, NULL, GRPC_PROPAGATE_DEFAULTS, client_queue(),
-                                          grpc_slice_from_static_string(call->method->path), NULL, call->deadline, NULL);
+    started = grpc_channel_create_call(endpoint->channel, NULL, GRPC_PROPAGATE_DEFAULTS, client_queue(),
+                                       grpc_slice_from_static_string(call->method->path), NULL, call->deadline, NULL);
+    call->call = started; /* from the start of the batch on, *call is the event's */
     call->response = NULL;
     call->text = grpc_empty_slice();
     grpc_metadata_array_init(&call->initial);
@@ -145,7 +148,7 @@ static bool attempt_start(struct client_call *call)
     ops[5].data.recv_status_on_client.trailing_metadata = &call->trailing;
     ops[5].data.recv_status_on_client.status = &call->status;
     ops[5].data.recv_status_on_client.status_details = &call->text;
-    error = grpc_call_start_batch(call->call, ops, TF_COUNT(ops), &call->event, NULL);
+    error = grpc_call_start_batch(started, ops, TF_COUNT(ops), tf_event_arm(&call->event), NULL);
     TF_ASSERT(error == GRPC_CALL_OK); /* the metadata was checked, and the queue outlives its calls */
     grpc_byte_buffer_destroy(request);
     return true;
@@ -194,7 +197,8 @@ static tf_code fail(struct client_call *call, tf_code code)
 {
     return tf_fail(call->ctx, code, "%s %s at %s: status %d, %.*s", call->client->config.service, call->method->name,
                    call->endpoints[call->attempts - 1]->address, (int)call->status,
-                   (int)TF_MIN(GRPC_SLICE_LENGTH(call->text), (size_t)500), (const char *)GRPC_SLICE_START_PTR(call->text));
+                   (int)TF_MIN(GRPC_SLICE_LENGTH(call->text), (size_t)500),
+                   (const char *)GRPC_SLICE_START_PTR(call->text));
 }
 
 /* A status without details of ours: the library's own, or a stranger's. */
@@ -370,8 +374,8 @@ static void on_event_failed(struct tf_rpc_event *event, bool ok TF_UNUSED)
     finish(call, call->ctx->error.code, NULL);
 }
 
-void tf_rpc_start(tf_ctx *ctx, tf_rpc_client *client, const struct tf_rpc_method *method, const ProtobufCMessage *request,
-                  tf_rpc_done done, void *arg)
+void tf_rpc_start(tf_ctx *ctx, tf_rpc_client *client, const struct tf_rpc_method *method,
+                  const ProtobufCMessage *request, tf_rpc_done done, void *arg)
 {
     struct client_call *call = calloc(1, sizeof(*call));
 

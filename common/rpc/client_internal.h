@@ -42,7 +42,7 @@ void picker_release(struct endpoint *endpoint);
 
 struct tf_rpc_client {
     struct tf_rpc_client_config config; /* strings are copies */
-    bool gateway; /* calls for whoever is logged in, or for nobody, never for itself */
+    bool gateway;                       /* calls for whoever is logged in, or for nobody, never for itself */
     struct picker picker;
     pthread_mutex_t lock; /* protects calls */
     pthread_cond_t idle;
@@ -51,8 +51,8 @@ struct tf_rpc_client {
 
 /* The queue on which all clients' calls complete. Valid while a client exists. */
 grpc_completion_queue *client_queue(void);
-/* Makes the event happen on the poller at once (an empty batch is the only way that the library has). *ret_call is to be
- * unreferenced when it has happened. */
+/* Makes the event happen on the poller at once (an empty batch is the only way that the library has). *ret_call is to
+ * be unreferenced when it has happened. */
 void client_post(struct tf_rpc_event *event, grpc_call **ret_call);
 void client_call_began(tf_rpc_client *client);
 void client_call_ended(tf_rpc_client *client);

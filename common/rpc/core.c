@@ -39,7 +39,9 @@ void *tf_core_poll(void *completion_queue)
         struct tf_rpc_event *tag = event.tag;
 
         if (event.type == GRPC_QUEUE_SHUTDOWN) return NULL;
-        if (event.type == GRPC_OP_COMPLETE) tag->fire(tag, event.success != 0);
+        if (event.type != GRPC_OP_COMPLETE) continue;
+        TF_ASSERT(atomic_load_explicit(&tag->armed, memory_order_acquire));
+        tag->fire(tag, event.success != 0);
     }
 }
 
@@ -52,7 +54,8 @@ gpr_timespec tf_core_deadline(int64_t left_us)
 int64_t tf_core_left_us(gpr_timespec deadline)
 {
     enum { FAR_S = 365 * 24 * 3600 }; /* the library's "never" and what might as well be */
-    gpr_timespec left = gpr_time_sub(gpr_convert_clock_type(deadline, GPR_CLOCK_MONOTONIC), gpr_now(GPR_CLOCK_MONOTONIC));
+    gpr_timespec left =
+        gpr_time_sub(gpr_convert_clock_type(deadline, GPR_CLOCK_MONOTONIC), gpr_now(GPR_CLOCK_MONOTONIC));
 
     if (left.tv_sec >= FAR_S) return INT64_MAX;
     if (left.tv_sec < 0) return 0;

@@ -1,7 +1,8 @@
 /* grpc.health.v1: Check and Watch, answered on the poller so that a full queue does not look like a dead process.
  *
- * Every name has the same state: all services of the process or none. A watch is a stream: one message at once, then one
- * per change; the next is sent only when the one before is through, so a slow client sees the newest state, not all. */
+ * Every name has the same state: all services of the process or none. A watch is a stream: one message at once, then
+ * one per change; the next is sent only when the one before is through, so a slow client sees the newest state, not
+ * all. */
 #include "common/rpc/server_internal.h"
 
 #include "grpc/health/v1/health.pb-c.h"
@@ -29,11 +30,11 @@ struct health_call {
     grpc_metadata_array metadata;
     grpc_byte_buffer *payload;
     int cancelled;
-    bool watch;         /* else a check */
+    bool watch; /* else a check */
     /* Of a watch, under health->lock: */
-    bool known;         /* the service's name is one of ours */
-    int state_sent;     /* NOTHING_SENT, or what the client knows */
-    bool client_gone;   /* RECV_CLOSE_ON_SERVER has come */
+    bool known;       /* the service's name is one of ours */
+    int state_sent;   /* NOTHING_SENT, or what the client knows */
+    bool client_gone; /* RECV_CLOSE_ON_SERVER has come */
     bool sending, finishing, over;
 };
 
@@ -147,7 +148,7 @@ static void watch_send(struct health_call *call, int state)
     if (call->state_sent == NOTHING_SENT) op++->op = GRPC_OP_SEND_INITIAL_METADATA;
     op->op = GRPC_OP_SEND_MESSAGE;
     op++->data.send_message.send_message = message;
-    error = grpc_call_start_batch(call->call, ops, (size_t)(op - ops), &call->sent, NULL);
+    error = grpc_call_start_batch(call->call, ops, (size_t)(op - ops), tf_event_arm(&call->sent), NULL);
     TF_ASSERT(error == GRPC_CALL_OK);
     grpc_byte_buffer_destroy(message);
     call->state_sent = state;
@@ -244,7 +245,7 @@ static void watch_begin(struct health_call *call)
     health->watches = call;
     health->n_watches++;
     op.data.recv_close_on_server.cancelled = &call->cancelled;
-    error = grpc_call_start_batch(call->call, &op, 1, &call->closed, NULL);
+    error = grpc_call_start_batch(call->call, &op, 1, tf_event_arm(&call->closed), NULL);
     TF_ASSERT(error == GRPC_CALL_OK);
     if (!valid || health->n_watches > WATCHES_MAX) {
         call->over = true;
@@ -286,7 +287,8 @@ static bool post(struct health *health, bool watch)
     call->watch = watch;
     grpc_metadata_array_init(&call->metadata);
     if (grpc_server_request_registered_call(server->grpc, registered, &call->call, &call->deadline, &call->metadata,
-                                            &call->payload, server->cq, server->cq, &call->accepted) == GRPC_CALL_OK)
+                                            &call->payload, server->cq, server->cq,
+                                            tf_event_arm(&call->accepted)) == GRPC_CALL_OK)
         return true;
     call_free(call);
     return false;

@@ -1,8 +1,8 @@
 /* A channel per endpoint, and the choice of one for a call.
  *
  * One channel per endpoint rather than one for all: a changed membership then touches no other connection, and a second
- * attempt can go somewhere else. Of two random endpoints the one with fewer calls in flight is taken, which spreads load
- * without the herd that a global minimum makes. */
+ * attempt can go somewhere else. Of two random endpoints the one with fewer calls in flight is taken, which spreads
+ * load without the herd that a global minimum makes. */
 #include "common/rpc/client_internal.h"
 
 #include "common/base/text.h"

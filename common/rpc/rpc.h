@@ -118,7 +118,8 @@ size_t tf_rpc_client_n_endpoints(tf_rpc_client *client);
 
 /* Blocking unary call in the context of ctx: its deadline (or the method's default, whichever is sooner) travels; request id,
  * language, attempt, traceparent and identity too. With ctx->identity.user_id == 0 and no gateway identity the call goes
- * out as the calling service itself (internal). The answer lives in ctx->arena. Errors: the callee's reason, field and
+ * out as the calling service itself (internal); so does a call of a method that only services may make. A client whose
+ * caller is "gateway" never does. The answer lives in ctx->arena. Errors: the callee's reason, field and
  * parameters are recorded in ctx; no endpoint or connection refused: TF_STORE_DOWN; lost midway: TF_UNKNOWN_OUTCOME unless the method
  * is idempotent (then tried once more on another endpoint if there is time); TF_DEADLINE. */
 TF_MUSTCHECK tf_code tf_rpc_call(tf_ctx *ctx, tf_rpc_client *client, const struct tf_rpc_method *method,

@@ -10,8 +10,8 @@
 #include <time.h>
 
 enum {
-    POSTED = 64,         /* calls awaited per method; each that arrives is replaced before it is looked at */
-    POSTED_UNKNOWN = 16, /* without these a call of an unknown method would hang until its deadline */
+    POSTED = 64,                /* calls awaited per method; each that arrives is replaced before it is looked at */
+    POSTED_UNKNOWN = 16,        /* without these a call of an unknown method would hang until its deadline */
     SERVER_PING_MS = 30 * 1000, /* finds clients that vanished without a word */
 };
 
@@ -121,7 +121,7 @@ static void server_free(tf_rpc_server *server)
 {
     if (server->grpc && !server->polling) { /* never served: nobody polls, so the end has to be polled for here */
         server->stop_event.fire = on_stopped;
-        grpc_server_shutdown_and_notify(server->grpc, server->cq, &server->stop_event);
+        grpc_server_shutdown_and_notify(server->grpc, server->cq, tf_event_arm(&server->stop_event));
     }
     if (server->cq) {
         grpc_completion_queue_shutdown(server->cq);
@@ -170,13 +170,16 @@ static tf_code refuse(const char **ret_error, const char *what, const char *addr
     return TF_INTERNAL;
 }
 
-tf_code tf_rpc_server_start(const struct tf_rpc_server_config *config, tf_rpc_server **ret_server, const char **ret_error)
+tf_code tf_rpc_server_start(const struct tf_rpc_server_config *config, tf_rpc_server **ret_server,
+                            const char **ret_error)
 {
     tf_rpc_server *server;
     const char *problem = NULL;
 
-    TF_ASSERT(config->workers > 0 && config->queue_max >= 0 && config->identity_key && config->clock && config->services);
-    if (!port_named(config->address)) return refuse(ret_error, "needs host:port, with a port above 0, not", config->address);
+    TF_ASSERT(config->workers > 0 && config->queue_max >= 0 && config->identity_key && config->clock &&
+              config->services);
+    if (!port_named(config->address))
+        return refuse(ret_error, "needs host:port, with a port above 0, not", config->address);
     server = server_new(config);
     if (!server) return refuse(ret_error, "has no memory to listen on", config->address);
 
@@ -219,10 +222,10 @@ void tf_rpc_server_stop(tf_rpc_server *server, int drain_ms)
 {
     health_end(server->health);
     server->stop_event.fire = on_stopped;
-    grpc_server_shutdown_and_notify(server->grpc, server->cq, &server->stop_event);
+    grpc_server_shutdown_and_notify(server->grpc, server->cq, tf_event_arm(&server->stop_event));
     if (!wait_stopped(server, TF_MAX(drain_ms, 0))) {
-        tf_log(TF_LOG_WARN, "calls still run at the end of the drain and are cancelled", "service", server->config.service,
-               NULL);
+        tf_log(TF_LOG_WARN, "calls still run at the end of the drain and are cancelled", "service",
+               server->config.service, NULL);
         atomic_store(&server->cancelled, true);
         grpc_server_cancel_all_calls(server->grpc);
         /* Handlers end by their deadlines; what they answer goes nowhere. */

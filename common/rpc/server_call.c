@@ -14,7 +14,8 @@
 
 static tf_counter calls = TF_COUNTER("tf_rpc_server_calls_total", "Calls answered, by method and reason", "call");
 static tf_counter shed = TF_COUNTER("tf_rpc_server_shed_total", "Calls refused because the queue was full", NULL);
-static tf_histogram seconds = TF_HISTOGRAM("tf_rpc_server_seconds", "From arrival to answer, waiting included", "method");
+static tf_histogram seconds =
+    TF_HISTOGRAM("tf_rpc_server_seconds", "From arrival to answer, waiting included", "method");
 
 enum {
     REQUEST_ID_MAX = 64,
@@ -34,7 +35,7 @@ struct server_call {
     int cancelled;       /* the library's answer to RECV_CLOSE_ON_SERVER */
     bool watching;       /* that operation was started before the answer; the worker's */
     _Atomic bool gone;
-    _Atomic int refs;    /* the answer's batch, and the watching one */
+    _Atomic int refs; /* the answer's batch, and the watching one */
 };
 
 /* A call of a method that nobody has. */
@@ -72,7 +73,7 @@ void server_reply_start(grpc_call *call, const struct server_reply *reply, struc
         op->op = GRPC_OP_RECV_CLOSE_ON_SERVER;
         op++->data.recv_close_on_server.cancelled = reply->cancelled;
     }
-    error = grpc_call_start_batch(call, ops, (size_t)(op - ops), event, NULL);
+    error = grpc_call_start_batch(call, ops, (size_t)(op - ops), tf_event_arm(event), NULL);
     TF_ASSERT(error == GRPC_CALL_OK); /* the queue outlives its calls, and nothing is answered twice */
     grpc_slice_unref(text);
     if (reply->details) grpc_slice_unref(details.value);
@@ -221,7 +222,8 @@ static int attempt_of(const struct server_call *call, tf_arena *arena)
 
 static int64_t deadline_of(const struct server_call *call)
 {
-    int64_t left_us = TF_MIN(tf_core_left_us(call->deadline), (int64_t)call->method->binding->method->deadline_ms * TF_US_PER_MS);
+    int64_t left_us =
+        TF_MIN(tf_core_left_us(call->deadline), (int64_t)call->method->binding->method->deadline_ms * TF_US_PER_MS);
 
     return call->received_us + left_us;
 }
@@ -276,7 +278,8 @@ static tf_code decode(tf_ctx *ctx, struct server_call *call, ProtobufCMessage **
     if (tf_core_bytes_read(call->payload, &bytes)) request = tf_pb_unpack(ctx->arena, type, bytes.data, bytes.size);
     tf_core_bytes_done(&bytes);
     grpc_byte_buffer_destroy(TF_TAKE(call->payload)); /* the message has copies */
-    if (!request && tf_arena_exhausted(ctx->arena)) return tf_fail(ctx, TF_TOO_LARGE, "decoding passed the arena's ceiling");
+    if (!request && tf_arena_exhausted(ctx->arena))
+        return tf_fail(ctx, TF_TOO_LARGE, "decoding passed the arena's ceiling");
     if (!request) return tf_fail_field(ctx, "", "the request is not a valid %s", type->short_name);
     *ret_request = request;
     return TF_OK;
@@ -351,7 +354,7 @@ bool tf_rpc_cancelled(const tf_ctx *ctx)
         call->closed.fire = on_closed;
         call->watching = true;
         atomic_fetch_add(&call->refs, 1);
-        error = grpc_call_start_batch(call->call, &op, 1, &call->closed, NULL);
+        error = grpc_call_start_batch(call->call, &op, 1, tf_event_arm(&call->closed), NULL);
         TF_ASSERT(error == GRPC_CALL_OK);
     }
     return atomic_load(&call->gone) || atomic_load(&call->method->server->cancelled);
@@ -394,8 +397,9 @@ bool server_call_post(struct server_method *method)
     call->method = method;
     atomic_store(&call->refs, 1);
     grpc_metadata_array_init(&call->metadata);
-    if (grpc_server_request_registered_call(server->grpc, method->registered, &call->call, &call->deadline, &call->metadata,
-                                            &call->payload, server->cq, server->cq, &call->accepted) == GRPC_CALL_OK)
+    if (grpc_server_request_registered_call(server->grpc, method->registered, &call->call, &call->deadline,
+                                            &call->metadata, &call->payload, server->cq, server->cq,
+                                            tf_event_arm(&call->accepted)) == GRPC_CALL_OK)
         return true;
     call_free(call);
     return false;
@@ -448,7 +452,7 @@ bool server_unknown_post(tf_rpc_server *server)
     grpc_call_details_init(&call->details);
     grpc_metadata_array_init(&call->metadata);
     if (grpc_server_request_call(server->grpc, &call->call, &call->details, &call->metadata, server->cq, server->cq,
-                                 &call->accepted) == GRPC_CALL_OK)
+                                 tf_event_arm(&call->accepted)) == GRPC_CALL_OK)
         return true;
     unknown_free(call);
     return false;

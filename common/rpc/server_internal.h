@@ -57,8 +57,8 @@ void server_call_ended(tf_rpc_server *server);
 bool server_call_post(struct server_method *method);
 /* Waits for one more call of a method that does not exist, to say so. */
 bool server_unknown_post(tf_rpc_server *server);
-/* On a worker: checks, decodes, runs, answers; both arenas are reset afterwards. spare: for the words of an error, which
- * must get out although the handler used up its memory. */
+/* On a worker: checks, decodes, runs, answers; both arenas are reset afterwards. spare: for the words of an error,
+ * which must get out although the handler used up its memory. */
 void server_call_run(struct server_call *call, tf_arena *arena, tf_arena *spare);
 enum { SPARE_BYTES = 64 * 1024 };
 /* Heap; NULL: no memory. */
@@ -72,7 +72,7 @@ struct server_reply {
     const char *text;
     const void *details;
     size_t details_size;
-    int *cancelled; /* NULL: waited for elsewhere */
+    int *cancelled;    /* NULL: waited for elsewhere */
     bool headers_sent; /* a stream has sent its initial metadata */
 };
 void server_reply_start(grpc_call *call, const struct server_reply *reply, struct tf_rpc_event *event);

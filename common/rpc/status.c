@@ -51,8 +51,7 @@ static void put_error(tf_arena *arena, struct entries *entries, const struct tf_
 {
     put(entries, "field", error->field);
     put(entries, "detail", error->detail);
-    if (error->retry_after_ms > 0)
-        put(entries, "retry_after_ms", tf_arena_printf(arena, "%d", error->retry_after_ms));
+    if (error->retry_after_ms > 0) put(entries, "retry_after_ms", tf_arena_printf(arena, "%d", error->retry_after_ms));
     for (size_t i = 0; i < error->n_params; i++)
         put(entries, tf_arena_printf(arena, "%s%s", param_prefix, error->params[i].name), error->params[i].value);
 }
@@ -100,7 +99,8 @@ static void take_entry(struct tf_error *error, const entry *e)
 
 bool tf_status_unpack(tf_arena *arena, const void *data, size_t size, struct tf_error *ret_error)
 {
-    const Google__Rpc__Status *status = (Google__Rpc__Status *)tf_pb_unpack(arena, &google__rpc__status__descriptor, data, size);
+    const Google__Rpc__Status *status =
+        (Google__Rpc__Status *)tf_pb_unpack(arena, &google__rpc__status__descriptor, data, size);
     struct tf_error error = {.code = TF_OK};
 
     for (size_t i = 0; status && i < status->n_details; i++) {

@@ -1,7 +1,7 @@
 /* Reads a descriptor set into the plain model of contracts.h.
  *
- * The set is decoded through protobuf-c's compiled descriptor.proto. Our method options are extensions, which protobuf-c
- * keeps as unknown fields: their bytes are decoded with the compiled messages of the options. */
+ * The set is decoded through protobuf-c's compiled descriptor.proto. Our method options are extensions, which
+ * protobuf-c keeps as unknown fields: their bytes are decoded with the compiled messages of the options. */
 #include "contracts.h"
 #include "contracts_check.h"
 
@@ -21,8 +21,8 @@ typedef Google__Protobuf__SourceCodeInfo__Location location_proto;
 typedef Ticketflow__Options__V1__Method method_option;
 
 enum {
-    TAG_HTTP = 72295728,       /* google.api.http */
-    TAG_METHOD = 50100,        /* ticketflow.options.v1.method */
+    TAG_HTTP = 72295728,        /* google.api.http */
+    TAG_METHOD = 50100,         /* ticketflow.options.v1.method */
     DEADLINE_DEFAULT_MS = 5000, /* as options.proto says */
     PATH_MAX_DEPTH = 32,
 };
@@ -126,14 +126,17 @@ static const char *comment_at(struct reader *r, const int32_t *parts, size_t n)
 {
     for (size_t i = 0; r->proto->source_code_info && i < r->proto->source_code_info->n_location; i++) {
         const location_proto *at = r->proto->source_code_info->location[i];
-        const char *text = at->leading_comments && at->leading_comments[0] ? at->leading_comments : at->trailing_comments;
+        const char *text =
+            at->leading_comments && at->leading_comments[0] ? at->leading_comments : at->trailing_comments;
         size_t size;
 
         if (at->n_path != n || memcmp(at->path, parts, n * sizeof(*parts)) != 0) continue;
         if (!text) return "";
-        while (isspace((unsigned char)*text)) text++;
+        while (isspace((unsigned char)*text))
+            text++;
         size = strlen(text);
-        while (size > 0 && isspace((unsigned char)text[size - 1])) size--;
+        while (size > 0 && isspace((unsigned char)text[size - 1]))
+            size--;
         return keep_text(r->contracts, text, size);
     }
     return "";
@@ -151,7 +154,8 @@ static const uint8_t *payload_of(const ProtobufCMessageUnknownField *field, size
 {
     size_t at = 0;
 
-    while (at < field->len && (field->data[at] & 0x80)) at++;
+    while (at < field->len && (field->data[at] & 0x80))
+        at++;
     if (at < field->len) at++;
     *ret_size = field->len - at;
     return field->data + at;
@@ -195,12 +199,23 @@ static void read_http(struct reader *r, const ProtobufCMessage *options, struct 
         return;
     }
     switch (rule->pattern_case) {
-    case GOOGLE__API__HTTP_RULE__PATTERN_GET: method->http.verb = "GET"; break;
-    case GOOGLE__API__HTTP_RULE__PATTERN_PUT: method->http.verb = "PUT"; break;
-    case GOOGLE__API__HTTP_RULE__PATTERN_POST: method->http.verb = "POST"; break;
-    case GOOGLE__API__HTTP_RULE__PATTERN_DELETE: method->http.verb = "DELETE"; break;
-    case GOOGLE__API__HTTP_RULE__PATTERN_PATCH: method->http.verb = "PATCH"; break;
-    default: contracts_complain(r->errors, &r->failed, "%s: option google.api.http has no verb", method->path);
+    case GOOGLE__API__HTTP_RULE__PATTERN_GET:
+        method->http.verb = "GET";
+        break;
+    case GOOGLE__API__HTTP_RULE__PATTERN_PUT:
+        method->http.verb = "PUT";
+        break;
+    case GOOGLE__API__HTTP_RULE__PATTERN_POST:
+        method->http.verb = "POST";
+        break;
+    case GOOGLE__API__HTTP_RULE__PATTERN_DELETE:
+        method->http.verb = "DELETE";
+        break;
+    case GOOGLE__API__HTTP_RULE__PATTERN_PATCH:
+        method->http.verb = "PATCH";
+        break;
+    default:
+        contracts_complain(r->errors, &r->failed, "%s: option google.api.http has no verb", method->path);
     }
     /* All members of the oneof are strings in the same place. */
     if (method->http.verb) method->http.path = keep_string(r->contracts, rule->get);
@@ -219,23 +234,29 @@ static void read_method_option(struct reader *r, const ProtobufCMessage *options
     if (!bytes) return;
     option = ticketflow__options__v1__method__unpack(NULL, size, bytes);
     if (!option) {
-        contracts_complain(r->errors, &r->failed, "%s: option ticketflow.options.v1.method cannot be read", method->path);
+        contracts_complain(r->errors, &r->failed, "%s: option ticketflow.options.v1.method cannot be read",
+                           method->path);
         return;
     }
     for (size_t i = 0; i < option->n_access; i++) {
         if (option->access[i] < 1 || option->access[i] > TICKETFLOW__OPTIONS__V1__ACCESS__ACCESS_OPERATOR)
-            contracts_complain(r->errors, &r->failed, "%s: access %d is not known", method->path, (int)option->access[i]);
-        else method->access |= UINT32_C(1) << (option->access[i] - 1);
+            contracts_complain(r->errors, &r->failed, "%s: access %d is not known", method->path,
+                               (int)option->access[i]);
+        else
+            method->access |= UINT32_C(1) << (option->access[i] - 1);
     }
     for (size_t i = 0; i < option->n_roles; i++) {
         if (option->roles[i] < 1 || option->roles[i] > TICKETFLOW__OPTIONS__V1__ROLE__ROLE_SCANNER)
             contracts_complain(r->errors, &r->failed, "%s: role %d is not known", method->path, (int)option->roles[i]);
-        else method->roles |= UINT32_C(1) << (option->roles[i] - 1);
+        else
+            method->roles |= UINT32_C(1) << (option->roles[i] - 1);
     }
     method->idempotent = option->idempotent;
     method->needs_key = option->needs_key;
-    if (option->deadline_ms < 0) contracts_complain(r->errors, &r->failed, "%s: deadline_ms is negative", method->path);
-    else if (option->deadline_ms > 0) method->deadline_ms = option->deadline_ms;
+    if (option->deadline_ms < 0)
+        contracts_complain(r->errors, &r->failed, "%s: deadline_ms is negative", method->path);
+    else if (option->deadline_ms > 0)
+        method->deadline_ms = option->deadline_ms;
     ticketflow__options__v1__method__free_unpacked(option, NULL);
 }
 
@@ -245,7 +266,8 @@ static size_t count_messages(message_proto **messages, size_t n)
 {
     size_t total = n;
 
-    for (size_t i = 0; i < n; i++) total += count_messages(messages[i]->nested_type, messages[i]->n_nested_type);
+    for (size_t i = 0; i < n; i++)
+        total += count_messages(messages[i]->nested_type, messages[i]->n_nested_type);
     return total;
 }
 
@@ -287,7 +309,8 @@ static void read_enum(struct reader *r, const struct contract_message *outer, co
     }
 }
 
-static void read_fields(struct reader *r, struct contract_message *message, const message_proto *proto, const struct path *path)
+static void read_fields(struct reader *r, struct contract_message *message, const message_proto *proto,
+                        const struct path *path)
 {
     message->fields = keep(r->contracts, proto->n_field, sizeof(*message->fields));
     message->n_fields = proto->n_field;
@@ -308,7 +331,8 @@ static void read_fields(struct reader *r, struct contract_message *message, cons
     }
 }
 
-static void read_message(struct reader *r, const struct contract_message *outer, const message_proto *proto, struct path path)
+static void read_message(struct reader *r, const struct contract_message *outer, const message_proto *proto,
+                         struct path path)
 {
     struct contract_message *message = &r->file->messages[r->file->n_messages++];
 
@@ -398,7 +422,8 @@ static void resolve_types(struct reader *r)
             else if (field->type == CONTRACT_ENUM) {
                 field->enumeration = contracts_enum(r->contracts, field->type_name);
                 if (!field->enumeration)
-                    contracts_complain(r->errors, &r->failed, "%s: type %s is not in the set", message->full_name, field->type_name);
+                    contracts_complain(r->errors, &r->failed, "%s: type %s is not in the set", message->full_name,
+                                       field->type_name);
             }
         }
     }
@@ -454,7 +479,8 @@ static uint8_t *slurp(const char *path, FILE *errors, size_t *ret_size)
         if (data && fread(data, 1, (size_t)size, in) != (size_t)size) {
             free(data);
             data = NULL;
-        } else *ret_size = (size_t)size;
+        } else
+            *ret_size = (size_t)size;
     }
     if (!data) fprintf(errors, "%s: cannot be read\n", path);
     fclose(in);
@@ -478,7 +504,8 @@ bool contracts_read(const char *descriptor_set_path, FILE *errors, struct contra
     }
     contracts.files = keep(&contracts, set->n_file, sizeof(*contracts.files));
     for (size_t i = 0; i < set->n_file; i++) {
-        struct reader r = {.contracts = &contracts, .file = &contracts.files[i], .proto = set->file[i], .errors = errors};
+        struct reader r = {
+            .contracts = &contracts, .file = &contracts.files[i], .proto = set->file[i], .errors = errors};
 
         read_file(&r);
         failed |= r.failed;

@@ -1,6 +1,6 @@
-/* The contracts as data: a descriptor set (protoc --include_imports --include_source_info) read into plain structs, with
- * our options (google.api.http, ticketflow.options.v1.method) and the comments, and checked against the house's rules.
- * The generators of this room work on this model only.
+/* The contracts as data: a descriptor set (protoc --include_imports --include_source_info) read into plain structs,
+ * with our options (google.api.http, ticketflow.options.v1.method) and the comments, and checked against the house's
+ * rules. The generators of this room work on this model only.
  *
  * Everything lives until contracts_free. Strings are never NULL unless said otherwise; names have no leading dot. */
 #pragma once
@@ -55,11 +55,11 @@ struct contract_field {
     const char *json_name; /* "showId" */
     int32_t number;
     enum contract_type type;
-    const char *type_name; /* of CONTRACT_MESSAGE and CONTRACT_ENUM, else NULL */
-    const struct contract_message *message; /* of CONTRACT_MESSAGE, else NULL */
+    const char *type_name;                   /* of CONTRACT_MESSAGE and CONTRACT_ENUM, else NULL */
+    const struct contract_message *message;  /* of CONTRACT_MESSAGE, else NULL */
     const struct contract_enum *enumeration; /* of CONTRACT_ENUM, else NULL */
-    bool repeated;         /* maps too: then message->map_entry */
-    const char *oneof;     /* the oneof that it belongs to, or NULL */
+    bool repeated;                           /* maps too: then message->map_entry */
+    const char *oneof;                       /* the oneof that it belongs to, or NULL */
     const char *comment;
 };
 
@@ -68,15 +68,15 @@ struct contract_message {
     const char *full_name; /* "ticketflow.order.v1.CreateOrderRequest" */
     const char *alias;     /* "CreateOrderRequest", nested "Outer_Inner" */
     const char *comment;
-    bool map_entry;        /* made by protoc for a map field: key = 1, value = 2 */
+    bool map_entry;                /* made by protoc for a map field: key = 1, value = 2 */
     struct contract_field *fields; /* in order of declaration */
     size_t n_fields;
 };
 
 struct contract_http {
-    const char *verb; /* "GET"; NULL: the RPC has no HTTP mapping */
-    const char *path; /* "/v1/orders/{order_no}:cancel" */
-    const char *body; /* "", "*" or a field of the request */
+    const char *verb;          /* "GET"; NULL: the RPC has no HTTP mapping */
+    const char *path;          /* "/v1/orders/{order_no}:cancel" */
+    const char *body;          /* "", "*" or a field of the request */
     const char *response_body; /* "" or a field of the response */
 };
 
@@ -88,7 +88,8 @@ struct contract_method {
     const struct contract_message *request, *response;
     bool client_streaming, server_streaming;
     struct contract_http http;
-    uint32_t access; /* bit 1 << (n - 1) for the n of ticketflow.options.v1.Access; equals enum tf_access of common/rpc/rpc.h */
+    uint32_t access; /* bit 1 << (n - 1) for the n of ticketflow.options.v1.Access; equals enum tf_access of
+                        common/rpc/rpc.h */
     uint32_t roles;  /* the same for ticketflow.options.v1.Role; equals enum tf_role of common/base/ctx.h */
     bool idempotent;
     bool needs_key;
@@ -109,10 +110,10 @@ struct contract_service {
 };
 
 struct contract_file {
-    const char *path;    /* "ticketflow/order/v1/order.proto" */
-    const char *package; /* "ticketflow.order.v1" */
-    const char *comment; /* what the file opens with */
-    bool ours;           /* package begins with "ticketflow." */
+    const char *path;                     /* "ticketflow/order/v1/order.proto" */
+    const char *package;                  /* "ticketflow.order.v1" */
+    const char *comment;                  /* what the file opens with */
+    bool ours;                            /* package begins with "ticketflow." */
     const struct contract_file **imports; /* all of them, as declared */
     size_t n_imports;
     struct contract_message *messages; /* nested ones too, outer before inner */
@@ -131,8 +132,8 @@ struct contracts {
 
 /* Reads and checks. False: a message for people was written to `errors` (one line per offence), nothing is to be freed.
  * Refused: an RPC of ours without an access declaration, roles without ACCESS_OPERATOR or the reverse, a path on an RPC
- * that is internal only, a recursive message (decoding has no depth limit), a name that occurs twice among all messages,
- * enums, enum values and RPCs of ours (they share one flat namespace in C), a json_name of its own. */
+ * that is internal only, a recursive message (decoding has no depth limit), a name that occurs twice among all
+ * messages, enums, enum values and RPCs of ours (they share one flat namespace in C), a json_name of its own. */
 bool contracts_read(const char *descriptor_set_path, FILE *errors, struct contracts *ret_contracts);
 void contracts_free(struct contracts *contracts);
 

@@ -29,7 +29,8 @@ static void check_method(const struct contract_method *method, FILE *errors, boo
 {
     if (!method->access)
         contracts_complain(errors, failed,
-                           "%s has no access declaration: add option (ticketflow.options.v1.method) = {access: ...}", method->path);
+                           "%s has no access declaration: add option (ticketflow.options.v1.method) = {access: ...}",
+                           method->path);
     if (!(method->access & CONTRACT_OPERATOR) != !method->roles)
         contracts_complain(errors, failed, "%s: ACCESS_OPERATOR and roles need each other", method->path);
     if (method->access == CONTRACT_INTERNAL && method->http.verb)
@@ -96,7 +97,8 @@ static void check_message(const struct contract_message *message, FILE *errors, 
             contracts_complain(errors, failed, "%s.%s: json_name must not be overridden", message->full_name,
                                message->fields[i].name);
         if (message->fields[i].type == CONTRACT_GROUP)
-            contracts_complain(errors, failed, "%s.%s: groups are not supported", message->full_name, message->fields[i].name);
+            contracts_complain(errors, failed, "%s.%s: groups are not supported", message->full_name,
+                               message->fields[i].name);
     }
 }
 
@@ -166,7 +168,8 @@ bool contracts_check(const struct contracts *contracts, FILE *errors)
         const struct contract_file *file = &contracts->files[i];
 
         if (!file->ours) continue;
-        for (size_t k = 0; k < file->n_messages; k++) check_message(&file->messages[k], errors, &failed);
+        for (size_t k = 0; k < file->n_messages; k++)
+            check_message(&file->messages[k], errors, &failed);
         for (size_t k = 0; k < file->n_services; k++) {
             if (!file->services[k].process[0])
                 contracts_complain(errors, &failed, "%s: the package must read ticketflow.<process>.v<n>",

@@ -119,7 +119,8 @@ static void write_file(const char *folder, const char *name, const char *suffix,
     char path[4096], tmp[4096 + 8];
     FILE *out;
 
-    if (snprintf(path, sizeof(path), "%s/%s%s", folder, name, suffix) >= (int)sizeof(path)) die("%s: path too long", name);
+    if (snprintf(path, sizeof(path), "%s/%s%s", folder, name, suffix) >= (int)sizeof(path))
+        die("%s: path too long", name);
     if (same_content(path, text, size)) return;
     make_folders(path);
     snprintf(tmp, sizeof(tmp), "%s.tmp", path);
@@ -202,7 +203,8 @@ static void emit_header(FILE *out, const struct contract_file *file)
 
     fprintf(out, "#pragma once\n\n#include \"%s.pb-c.h\"\n", stem(file->path, name));
     for (size_t i = 0; i < file->n_imports; i++)
-        if (has_short_names(file->imports[i])) fprintf(out, "#include \"%s.tf.h\"\n", stem(file->imports[i]->path, name));
+        if (has_short_names(file->imports[i]))
+            fprintf(out, "#include \"%s.tf.h\"\n", stem(file->imports[i]->path, name));
     fputs("#include \"common/rpc/rpc.h\"\n", out);
     emit_types(out, file);
     for (size_t i = 0; i < file->n_services; i++)
@@ -230,7 +232,8 @@ static void emit_bits(FILE *out, const char *field, uint32_t bits, const char *c
 
 static void emit_methods(FILE *out, const struct contract_file *file)
 {
-    static const char *const access[] = {"TF_ACCESS_PUBLIC", "TF_ACCESS_BUYER", "TF_ACCESS_INTERNAL", "TF_ACCESS_OPERATOR"};
+    static const char *const access[] = {"TF_ACCESS_PUBLIC", "TF_ACCESS_BUYER", "TF_ACCESS_INTERNAL",
+                                         "TF_ACCESS_OPERATOR"};
     static const char *const roles[] = {"TF_ROLE_PLATFORM_OPERATOR", "TF_ROLE_ORGANISER_ADMIN", "TF_ROLE_SCANNER"};
     char name[NAME_SIZE];
 
@@ -283,17 +286,21 @@ static void emit_server_table(FILE *out, const struct contract_file *file)
             const struct contract_method *method = &service->methods[m];
 
             fprintf(out,
-                    "\nstatic tf_code enter_%s(tf_ctx *ctx, const ProtobufCMessage *request, ProtobufCMessage *response)\n{\n",
+                    "\nstatic tf_code enter_%s(tf_ctx *ctx, const ProtobufCMessage *request, ProtobufCMessage "
+                    "*response)\n{\n",
                     method->snake);
-            fprintf(out, "    return %s(ctx, (const %s *)request,", method->snake, c_type(method->request->full_name, type));
+            fprintf(out, "    return %s(ctx, (const %s *)request,", method->snake,
+                    c_type(method->request->full_name, type));
             fprintf(out, " (%s *)response);\n}\n", c_type(method->response->full_name, type));
         }
         fprintf(out, "\nstatic const struct tf_rpc_binding %s_bindings[] = {\n", service->snake);
         for (size_t m = 0; m < service->n_methods; m++)
             fprintf(out, "    {&%s_method, enter_%s},\n", service->methods[m].snake, service->methods[m].snake);
         fprintf(out, "};\n\nconst struct tf_rpc_service %s = {\n", service->snake);
-        fprintf(out, "    .full_name = \"%s\",\n    .bindings = %s_bindings,\n    .n_bindings = TF_COUNT(%s_bindings),\n};\n",
-                service->full_name, service->snake, service->snake);
+        fprintf(
+            out,
+            "    .full_name = \"%s\",\n    .bindings = %s_bindings,\n    .n_bindings = TF_COUNT(%s_bindings),\n};\n",
+            service->full_name, service->snake, service->snake);
     }
 }
 

@@ -75,7 +75,7 @@ void raw_call(const struct raw_request *request, struct raw_answer *ret_answer)
 
     tf_core_open();
     channel_open(&c, request->address);
-    call = grpc_channel_create_call(c.channel, NULL, 0, c.queue, grpc_slice_from_copied_string(request->path), NULL,
+    call = grpc_channel_create_call(c.channel, NULL, 0, c.queue, grpc_slice_from_static_string(request->path), NULL,
                                     tf_core_deadline(DEADLINE_US), NULL);
     if (request->token) {
         sent[n].key = grpc_slice_from_static_string(TF_MD_IDENTITY);
@@ -103,7 +103,8 @@ void raw_call(const struct raw_request *request, struct raw_answer *ret_answer)
     ops[5].data.recv_status_on_client.status = &status;
     ops[5].data.recv_status_on_client.status_details = &text;
     assert_int_equal(grpc_call_start_batch(call, ops, TF_COUNT(ops), call, NULL), GRPC_CALL_OK);
-    assert_int_equal(grpc_completion_queue_next(c.queue, gpr_inf_future(GPR_CLOCK_MONOTONIC), NULL).type, GRPC_OP_COMPLETE);
+    assert_int_equal(grpc_completion_queue_next(c.queue, gpr_inf_future(GPR_CLOCK_MONOTONIC), NULL).type,
+                     GRPC_OP_COMPLETE);
 
     *ret_answer = (struct raw_answer){.status = (int)status, .took_ms = (long)((tf_mono_us() - began) / TF_US_PER_MS)};
     ret_answer->details = tf_core_metadata_find(&trailing, TF_MD_DETAILS, &size) != NULL;
@@ -290,7 +291,8 @@ static void *die_again_and_again(void *arg)
 
 struct raw_dying *raw_dying_start(int port)
 {
-    struct sockaddr_in address = {.sin_family = AF_INET, .sin_addr.s_addr = htonl(INADDR_LOOPBACK), .sin_port = htons((uint16_t)port)};
+    struct sockaddr_in address = {
+        .sin_family = AF_INET, .sin_addr.s_addr = htonl(INADDR_LOOPBACK), .sin_port = htons((uint16_t)port)};
     struct raw_dying *dying = calloc(1, sizeof(*dying));
 
     assert_non_null(dying);

@@ -64,7 +64,8 @@ static void what_is_malformed_is_made_up_or_dropped(void **state)
     } rows[] = {
         {"empty id", "", "00-short", "fr"},
         {"blank in the id", "a b", NULL, ""},
-        {"id that is too long", "0123456789012345678901234567890123456789012345678901234567890123456789", NULL, "zh-Hant-TW-x"},
+        {"id that is too long", "0123456789012345678901234567890123456789012345678901234567890123456789", NULL,
+         "zh-Hant-TW-x"},
         {"control character", "a\nb", "00-0AF7651916CD43DD8448EB211C80319C-b7ad6b7169203331-01", "\x01"},
     };
 
@@ -93,16 +94,65 @@ static void access_by_declaration(void **state)
         struct tf_identity who;
         tf_code public, buyer, internal, operator, buyer_or_internal;
     } rows[] = {
-        {"nobody", false, {.caller = "gateway"}, TF_OK, TF_UNAUTHENTICATED, TF_FORBIDDEN, TF_UNAUTHENTICATED, TF_UNAUTHENTICATED},
+        {"nobody",
+         false,
+         {.caller = "gateway"},
+         TF_OK,
+         TF_UNAUTHENTICATED,
+         TF_FORBIDDEN,
+         TF_UNAUTHENTICATED,
+         TF_UNAUTHENTICATED},
         {"buyer", false, {.caller = "gateway", .user_id = 1}, TF_OK, TF_OK, TF_FORBIDDEN, TF_FORBIDDEN, TF_OK},
-        {"scanner", false, {.caller = "gateway", .user_id = 1, .roles = TF_ROLE_SCANNER}, TF_OK, TF_OK, TF_FORBIDDEN, TF_FORBIDDEN, TF_OK},
-        {"organiser", false, {.caller = "gateway", .user_id = 1, .roles = TF_ROLE_ORGANISER_ADMIN}, TF_OK, TF_OK, TF_FORBIDDEN, TF_OK, TF_OK},
-        {"platform", false, {.caller = "gateway", .user_id = 1, .roles = TF_ROLE_PLATFORM_OPERATOR}, TF_OK, TF_OK, TF_FORBIDDEN, TF_OK, TF_OK},
-        {"role without a user", false, {.caller = "gateway", .roles = TF_ROLE_PLATFORM_OPERATOR}, TF_OK, TF_UNAUTHENTICATED, TF_FORBIDDEN, TF_UNAUTHENTICATED, TF_UNAUTHENTICATED},
-        {"gateway that claims to be internal", false, {.caller = "gateway", .internal = true}, TF_OK, TF_UNAUTHENTICATED, TF_FORBIDDEN, TF_UNAUTHENTICATED, TF_UNAUTHENTICATED},
+        {"scanner",
+         false,
+         {.caller = "gateway", .user_id = 1, .roles = TF_ROLE_SCANNER},
+         TF_OK,
+         TF_OK,
+         TF_FORBIDDEN,
+         TF_FORBIDDEN,
+         TF_OK},
+        {"organiser",
+         false,
+         {.caller = "gateway", .user_id = 1, .roles = TF_ROLE_ORGANISER_ADMIN},
+         TF_OK,
+         TF_OK,
+         TF_FORBIDDEN,
+         TF_OK,
+         TF_OK},
+        {"platform",
+         false,
+         {.caller = "gateway", .user_id = 1, .roles = TF_ROLE_PLATFORM_OPERATOR},
+         TF_OK,
+         TF_OK,
+         TF_FORBIDDEN,
+         TF_OK,
+         TF_OK},
+        {"role without a user",
+         false,
+         {.caller = "gateway", .roles = TF_ROLE_PLATFORM_OPERATOR},
+         TF_OK,
+         TF_UNAUTHENTICATED,
+         TF_FORBIDDEN,
+         TF_UNAUTHENTICATED,
+         TF_UNAUTHENTICATED},
+        {"gateway that claims to be internal",
+         false,
+         {.caller = "gateway", .internal = true},
+         TF_OK,
+         TF_UNAUTHENTICATED,
+         TF_FORBIDDEN,
+         TF_UNAUTHENTICATED,
+         TF_UNAUTHENTICATED},
         {"order by itself", true, {.caller = ""}, TF_OK, TF_UNAUTHENTICATED, TF_OK, TF_UNAUTHENTICATED, TF_OK},
         {"order for a buyer", true, {.caller = "gateway", .user_id = 1}, TF_OK, TF_OK, TF_OK, TF_FORBIDDEN, TF_OK},
-        {"order for nobody in particular", true, {.caller = "gateway"}, TF_OK, TF_UNAUTHENTICATED, TF_OK, TF_UNAUTHENTICATED, TF_UNAUTHENTICATED},
+        {"order for nobody in particular",
+         true,
+         {.caller = "gateway"},
+         TF_OK,
+         TF_UNAUTHENTICATED,
+         TF_OK,
+         TF_UNAUTHENTICATED,
+         TF_UNAUTHENTICATED},
     };
 
     (void)state;
@@ -110,11 +160,9 @@ static void access_by_declaration(void **state)
         const struct {
             echo_caller method;
             tf_code code;
-        } calls[] = {{call_echo, rows[i].public},
-                     {call_echo_buyer, rows[i].buyer},
+        } calls[] = {{call_echo, rows[i].public}, {call_echo_buyer, rows[i].buyer},
                      {call_echo_process, rows[i].internal},
-                     {call_echo_operator, rows[i].operator},
-                     {call_echo_buyer_or_process, rows[i].buyer_or_internal}};
+                     {call_echo_operator, rows[i].operator}, {call_echo_buyer_or_process, rows[i].buyer_or_internal}};
 
         for (size_t k = 0; k < TF_COUNT(calls); k++) {
             struct echo_call call;
@@ -124,7 +172,8 @@ static void access_by_declaration(void **state)
             call.ctx.identity = rows[i].who;
             code = echo_run(&call, rows[i].from_order ? order : gateway, calls[k].method);
             if (code != calls[k].code)
-                fail_msg("%s, method %zu: %s, not %s", rows[i].name, k, tf_code_info(code)->reason, tf_code_info(calls[k].code)->reason);
+                fail_msg("%s, method %zu: %s, not %s", rows[i].name, k, tf_code_info(code)->reason,
+                         tf_code_info(calls[k].code)->reason);
             echo_done(&call);
         }
     }
@@ -219,7 +268,11 @@ static void tokens_that_do_not_pass(void **state)
     for (size_t i = 0; i < TF_COUNT(rows); i++) {
         struct raw_answer answer;
 
-        raw_call(&(struct raw_request){.address = server.app.address, .path = echo_method.path, .token = rows[i].token, .token_size = rows[i].size}, &answer);
+        raw_call(&(struct raw_request){.address = server.app.address,
+                                       .path = echo_method.path,
+                                       .token = rows[i].token,
+                                       .token_size = rows[i].size},
+                 &answer);
         if (answer.status != rows[i].status) fail_msg("%s: status %d", rows[i].name, answer.status);
         CHECK(rows[i].name, answer.details == (rows[i].status != TF_GRPC_OK));
     }
@@ -246,8 +299,13 @@ static void malformed_requests_are_the_callers_fault(void **state)
     for (size_t i = 0; i < TF_COUNT(rows); i++) {
         struct raw_answer answer;
 
-        raw_call(&(struct raw_request){.address = server.app.address, .path = echo_method.path, .token = token, .token_size = size,
-                                       .payload = rows[i].data, .payload_size = rows[i].size}, &answer);
+        raw_call(&(struct raw_request){.address = server.app.address,
+                                       .path = echo_method.path,
+                                       .token = token,
+                                       .token_size = size,
+                                       .payload = rows[i].data,
+                                       .payload_size = rows[i].size},
+                 &answer);
         CHECK(rows[i].name, answer.status == TF_GRPC_INVALID_ARGUMENT && answer.details);
     }
     assert_int_equal(atomic_load(&server.app.began), began);

@@ -77,7 +77,10 @@ static void malformed_check(void **state)
     struct raw_answer answer;
 
     (void)state;
-    raw_call(&(struct raw_request){.address = server.app.address, .path = "/grpc.health.v1.Health/Check", .payload = "\x0a\x7f", .payload_size = 2},
+    raw_call(&(struct raw_request){.address = server.app.address,
+                                   .path = "/grpc.health.v1.Health/Check",
+                                   .payload = "\x0a\x7f",
+                                   .payload_size = 2},
              &answer);
     assert_int_equal(answer.status, TF_GRPC_INVALID_ARGUMENT);
 }
@@ -149,10 +152,8 @@ static void stopping_ends_watches(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(check_needs_no_token),
-        cmocka_unit_test(malformed_check),
-        cmocka_unit_test(a_busy_server_still_answers),
-        cmocka_unit_test(watch_tells_every_change),
+        cmocka_unit_test(check_needs_no_token),        cmocka_unit_test(malformed_check),
+        cmocka_unit_test(a_busy_server_still_answers), cmocka_unit_test(watch_tells_every_change),
         cmocka_unit_test(stopping_ends_watches),
     };
 

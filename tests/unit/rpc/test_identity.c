@@ -65,8 +65,8 @@ static void only_its_audience_and_half_a_minute(void **state)
 
     (void)state;
     for (size_t i = 0; i < TF_COUNT(rows); i++)
-        CHECK(rows[i].name,
-              tf_identity_open(arena, &echo_key, token, size, rows[i].audience, at(rows[i].later_s), &got) == rows[i].code);
+        CHECK(rows[i].name, tf_identity_open(arena, &echo_key, token, size, rows[i].audience, at(rows[i].later_s),
+                                             &got) == rows[i].code);
     tf_arena_free(arena);
 }
 
@@ -117,7 +117,8 @@ static void sealed_nonsense_does_not_open(void **state)
 
     memset(garbage, 0xff, sizeof(garbage));
     tf_keyed_hash(echo_key.secret, echo_key.size, garbage, 64, garbage + 64);
-    assert_int_equal(tf_identity_open(arena, &echo_key, garbage, sizeof(garbage), "order", at(0), &got), TF_UNAUTHENTICATED);
+    assert_int_equal(tf_identity_open(arena, &echo_key, garbage, sizeof(garbage), "order", at(0), &got),
+                     TF_UNAUTHENTICATED);
     tf_arena_free(arena);
 }
 

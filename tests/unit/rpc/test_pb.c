@@ -43,23 +43,41 @@ static void hostile_bytes(void **state)
     } rows[] = {
         {"nothing at all", BYTES(""), true},
         {"unknown field", BYTES("\xa0\x06\x01"), true},
-        {"field number 0", BYTES("\x02\x01" "a"), false},
+        {"field number 0",
+         BYTES("\x02\x01"
+               "a"),
+         false},
         {"tag without a value", BYTES("\x0a"), false},
-        {"length past the end", BYTES("\x0a\x05" "ab"), false},
-        {"length of 4 GiB", BYTES("\x0a\xff\xff\xff\xff\x0f" "a"), false},
-        {"length of 2^64 - 1", BYTES("\x0a\xff\xff\xff\xff\xff\xff\xff\xff\xff\x01" "a"), false},
+        {"length past the end",
+         BYTES("\x0a\x05"
+               "ab"),
+         false},
+        {"length of 4 GiB",
+         BYTES("\x0a\xff\xff\xff\xff\x0f"
+               "a"),
+         false},
+        {"length of 2^64 - 1",
+         BYTES("\x0a\xff\xff\xff\xff\xff\xff\xff\xff\xff\x01"
+               "a"),
+         false},
         {"varint without end", BYTES("\x10\xff\xff\xff\xff\xff\xff\xff\xff\xff\xff\xff"), false},
         {"varint of the wrong type", BYTES("\x08\x01"), false},
         {"group", BYTES("\x0b\x0c"), false},
         {"wire type 7", BYTES("\x0f\x01"), false},
-        {"truncated part", BYTES("\x4a\x04\x0a\x05" "ab"), false},
+        {"truncated part",
+         BYTES("\x4a\x04\x0a\x05"
+               "ab"),
+         false},
         {"string that is not UTF-8", BYTES("\x0a\x02\xc3\x28"), false},
         {"surrogate in a string", BYTES("\x0a\x03\xed\xa0\x80"), false},
         {"not UTF-8 in a part", BYTES("\x4a\x03\x0a\x01\xff"), false},
         {"not UTF-8 in a map's key", BYTES("\x3a\x03\x0a\x01\xff"), false},
         {"not UTF-8 in a oneof", BYTES("\x52\x01\xff"), false},
         {"number in the same oneof", BYTES("\x58\xff\x01"), true},
-        {"string twice, the last wins", BYTES("\x0a\x01\xff\x0a\x01" "a"), true},
+        {"string twice, the last wins",
+         BYTES("\x0a\x01\xff\x0a\x01"
+               "a"),
+         true},
     };
 
     (void)state;
@@ -96,7 +114,8 @@ static void small_on_the_wire_large_in_memory(void **state)
     tf_arena_free(arena);
 }
 
-/* A valid message with every byte changed in every way, and cut everywhere: any answer will do, as long as there is one. */
+/* A valid message with every byte changed in every way, and cut everywhere: any answer will do, as long as there is
+ * one. */
 static void mutations_do_no_harm(void **state)
 {
     tf_arena *arena = tf_arena_new(CEILING);

@@ -184,7 +184,8 @@ static void a_port_in_use_is_an_error(void **state)
 
 static void addresses_that_are_none(void **state)
 {
-    static const char *const rows[] = {"127.0.0.1:0", "127.0.0.1", "127.0.0.1:", "127.0.0.1:http", "", "192.0.2.1:17999"};
+    static const char *const rows[] = {
+        "127.0.0.1:0", "127.0.0.1", "127.0.0.1:", "127.0.0.1:http", "", "192.0.2.1:17999"};
 
     (void)state;
     for (size_t i = 0; i < TF_COUNT(rows); i++) {

@@ -15,7 +15,8 @@ static void every_reason_travels(void **state)
         struct tf_error sent = {.code = (tf_code)code}, got = {.code = TF_OK};
         size_t size;
         void *packed = tf_status_pack(arena, sent.code, &sent, &size);
-        const Google__Rpc__Status *status = (Google__Rpc__Status *)tf_pb_unpack(arena, &google__rpc__status__descriptor, packed, size);
+        const Google__Rpc__Status *status =
+            (Google__Rpc__Status *)tf_pb_unpack(arena, &google__rpc__status__descriptor, packed, size);
 
         assert_non_null(status);
         assert_int_equal(status->code, tf_code_info(sent.code)->grpc_status);
