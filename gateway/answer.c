@@ -1,0 +1,205 @@
+/* Status, headers and body of every answer. */
+#include "gateway/answer.h"
+
+#include "common/base/macros.h"
+#include "common/json/json.h"
+#include "common/json/transcode.h"
+#include "common/zip/zip.h"
+#include "gateway/access_log.h"
+#include "gateway/negotiate.h"
+#include "gateway/problem.h"
+#include "ticketflow/http/v1/body.tf.h"
+
+#include <stdio.h>
+#include <string.h>
+
+enum { HEADERS_MAX = 24, BODY_BYTES_MAX = 64 * 1024 * 1024 };
+
+struct headers {
+    struct tf_http_header all[HEADERS_MAX];
+    size_t n;
+};
+
+static void put(struct headers *headers, const char *name, const char *value)
+{
+    TF_ASSERT(headers->n < HEADERS_MAX);
+    headers->all[headers->n++] = (struct tf_http_header){name, value};
+}
+
+/* What every answer carries. */
+static void put_common(struct headers *headers, const struct exchange *x)
+{
+    put(headers, "X-Request-Id", x->request_id);
+    put(headers, "X-Content-Type-Options", "nosniff");
+    put(headers, "Referrer-Policy", "no-referrer");
+    put(headers, "Content-Security-Policy", "default-src 'none'; frame-ancestors 'none'");
+    if (x->origin) {
+        put(headers, "Access-Control-Allow-Origin", x->origin);
+        put(headers, "Access-Control-Expose-Headers", "X-Request-Id, Retry-After, ETag");
+    }
+}
+
+static void send(struct exchange *x, int status, const char *reason, const struct headers *headers, const void *body, size_t size)
+{
+    access_log(x, status, reason, size);
+    tf_http_respond(x->http, status, headers->all, headers->n, body, size);
+    exchange_end(x);
+}
+
+static void send_json(struct exchange *x, int status, const char *reason, struct headers *headers, const char *type,
+                      const tf_buf *json)
+{
+    put_common(headers, x);
+    put(headers, "Content-Type", type);
+    put(headers, "Cache-Control", "no-store");
+    if (gateway_config.cors_origins[0]) put(headers, "Vary", "Origin");
+    send(x, status, reason, headers, json->data, json->size);
+}
+
+/* ---- refusals --------------------------------------------------------------------------------------------------- */
+
+void answer_problem(struct exchange *x, tf_code code)
+{
+    const struct tf_code_info *info = tf_code_info(code);
+    int retry_after_s = problem_retry_after_s(code, &x->ctx.error);
+    struct headers headers = {.n = 0};
+    char seconds[16];
+    tf_buf json;
+
+    tf_buf_init(&json, BODY_BYTES_MAX);
+    problem_write(&json, code, &x->ctx.error, x->ctx.language, x->request_id);
+    put(&headers, "Content-Language", x->ctx.language);
+    if (retry_after_s > 0) {
+        snprintf(seconds, sizeof seconds, "%d", retry_after_s);
+        put(&headers, "Retry-After", seconds);
+    }
+    if (info->http_status == 401)
+        put(&headers, "WWW-Authenticate",
+            x->token_bad ? "Bearer realm=\"ticketflow\", error=\"invalid_token\"" : "Bearer realm=\"ticketflow\"");
+    if (code == TF_METHOD_NOT_ALLOWED) put(&headers, "Allow", x->match.allow);
+    send_json(x, info->http_status, info->reason, &headers, "application/problem+json", &json);
+    tf_buf_done(&json);
+}
+
+static void answer_failure(struct exchange *x, const char *internal)
+{
+    answer_problem(x, tf_fail(&x->ctx, TF_INTERNAL, "%s", internal));
+}
+
+/* ---- results ---------------------------------------------------------------------------------------------------- */
+
+/* The bytes as this client can read them, and whether they are still compressed. */
+static bool decode_raw(struct exchange *x, const RawBody *raw, const void **ret_data, size_t *ret_size, bool *ret_gzip)
+{
+    bool gzip = strcmp(raw->content_encoding, "gzip") == 0;
+
+    *ret_data = raw->data.data;
+    *ret_size = raw->data.len;
+    *ret_gzip = gzip && gateway_accepts_gzip(tf_http_header_of(x->http, "Accept-Encoding"));
+    if (!gzip || *ret_gzip) return true;
+    *ret_data = tf_gunzip(x->ctx.arena, raw->data.data, raw->data.len, BODY_BYTES_MAX, ret_size);
+    return *ret_data != NULL;
+}
+
+static void answer_raw(struct exchange *x, const RawBody *raw)
+{
+    bool fresh = gateway_etag_matches(tf_http_header_of(x->http, "If-None-Match"), raw->etag);
+    bool varies = raw->content_encoding[0] != '\0', gzip = false;
+    struct headers headers = {.n = 0};
+    const void *data = NULL;
+    const char *etag = raw->etag;
+    size_t size = 0;
+
+    if (!fresh && !decode_raw(x, raw, &data, &size, &gzip)) {
+        answer_failure(x, "a stored body cannot be decompressed");
+        return;
+    }
+    put_common(&headers, x);
+    if (raw->etag[0]) {
+        /* Other bytes with the same meaning: a weak tag. */
+        if (!fresh && varies && !gzip && strncmp(etag, "W/", 2) != 0) etag = tf_arena_printf(x->ctx.arena, "W/%s", etag);
+        if (etag) put(&headers, "ETag", etag);
+    }
+    put(&headers, "Cache-Control", raw->cache_control[0] ? raw->cache_control : "no-store");
+    if (varies) put(&headers, "Vary", gateway_config.cors_origins[0] ? "Accept-Encoding, Origin" : "Accept-Encoding");
+    else if (gateway_config.cors_origins[0]) put(&headers, "Vary", "Origin");
+    if (fresh) {
+        send(x, 304, "OK", &headers, NULL, 0);
+        return;
+    }
+    put(&headers, "Content-Type", raw->content_type[0] ? raw->content_type : "application/octet-stream");
+    if (gzip) put(&headers, "Content-Encoding", "gzip");
+    send(x, 200, "OK", &headers, data, size);
+}
+
+static void answer_json(struct exchange *x, const ProtobufCMessage *response)
+{
+    struct headers headers = {.n = 0};
+    tf_buf json;
+
+    tf_buf_init(&json, BODY_BYTES_MAX);
+    tf_message_to_json(&json, response);
+    if (json.broken)
+        answer_failure(x, "the answer is too large for JSON");
+    else
+        send_json(x, 200, "OK", &headers, "application/json", &json);
+    tf_buf_done(&json);
+}
+
+void answer_message(struct exchange *x, const ProtobufCMessage *response)
+{
+    static const RawBody nothing = RawBody_init;
+    const RawBody *raw;
+
+    if (!x->match.route->answers_raw) {
+        answer_json(x, response);
+        return;
+    }
+    raw = *(RawBody *const *)((const char *)response + x->match.route->answer_offset);
+    answer_raw(x, raw ? raw : &nothing);
+}
+
+void answer_options(struct exchange *x)
+{
+    struct headers headers = {.n = 0};
+
+    put_common(&headers, x);
+    put(&headers, "Allow", x->match.allow);
+    if (gateway_config.cors_origins[0]) put(&headers, "Vary", "Origin");
+    if (x->origin) {
+        put(&headers, "Access-Control-Allow-Methods", x->match.allow);
+        put(&headers, "Access-Control-Allow-Headers",
+            "Authorization, Content-Type, Accept-Language, Idempotency-Key, Idempotency-Attempt, X-Request-Id, Traceparent");
+        put(&headers, "Access-Control-Max-Age", "600");
+    }
+    send(x, 204, "OK", &headers, NULL, 0);
+}
+
+void answer_welcome(struct exchange *x)
+{
+    static const char *const links[][2] = {
+        {"programs", "/v1/programs"}, {"users", "/v1/users"},     {"sessions", "/v1/sessions"},
+        {"orders", "/v1/orders"},     {"tickets", "/v1/tickets"}, {"keys", "/v1/keys"},
+    };
+    struct headers headers = {.n = 0};
+    tf_json_writer w;
+    tf_buf json;
+
+    tf_buf_init(&json, BODY_BYTES_MAX);
+    w = (tf_json_writer){.out = &json};
+    tf_json_begin_object(&w);
+    tf_json_key(&w, "name");
+    tf_json_put_string(&w, "TicketFlow");
+    tf_json_key(&w, "version");
+    tf_json_put_string(&w, TF_VERSION);
+    tf_json_key(&w, "links");
+    tf_json_begin_object(&w);
+    for (size_t i = 0; i < TF_COUNT(links); i++) {
+        tf_json_key(&w, links[i][0]);
+        tf_json_put_string(&w, links[i][1]);
+    }
+    tf_json_end_object(&w);
+    tf_json_end_object(&w);
+    send_json(x, 200, "OK", &headers, "application/json", &json);
+    tf_buf_done(&json);
+}

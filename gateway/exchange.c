@@ -1,0 +1,229 @@
+/* A request's way: headers, route, door, message, call, answer. */
+#include "gateway/exchange.h"
+
+#include "common/base/macros.h"
+#include "common/base/text.h"
+#include "common/crypto/crypto.h"
+#include "gateway/answer.h"
+#include "gateway/door.h"
+#include "gateway/fields.h"
+#include "gateway/negotiate.h"
+
+#include <pthread.h>
+#include <string.h>
+
+enum {
+    ARENA_BYTES = 96 * 1024 * 1024, /* ceiling of one exchange: a large plan, compressed and not */
+    POOLED_MAX = 256,
+    MADE_ID_BYTES = 12,
+    ATTEMPT_MAX = 1000,
+    BUSY_RETRY_MS = 1000,
+    DEADLINE_NONE_MS = 5000, /* before a route says its own */
+};
+
+/* ---- memory ----------------------------------------------------------------------------------------------------- */
+
+struct exchange_pool {
+    pthread_mutex_t lock; /* protects first, n */
+    struct exchange *first;
+    size_t n;
+};
+
+struct exchange_pool *exchange_pool_new(void)
+{
+    struct exchange_pool *pool = calloc(1, sizeof *pool);
+
+    TF_ASSERT(pool);
+    pthread_mutex_init(&pool->lock, NULL);
+    return pool;
+}
+
+static void exchange_free(struct exchange *x)
+{
+    tf_arena_free(x->ctx.arena);
+    free(x);
+}
+
+void exchange_pool_free(struct exchange_pool *pool)
+{
+    if (!pool) return;
+    while (pool->first) {
+        struct exchange *x = pool->first;
+
+        pool->first = x->next;
+        exchange_free(x);
+    }
+    pthread_mutex_destroy(&pool->lock);
+    free(pool);
+}
+
+static struct exchange *exchange_new(struct gateway *gateway, tf_http_request *http)
+{
+    struct exchange_pool *pool = gateway->exchanges;
+    struct exchange *x;
+    tf_arena *arena = NULL;
+
+    pthread_mutex_lock(&pool->lock);
+    x = pool->first;
+    if (x) {
+        pool->first = x->next;
+        pool->n--;
+    }
+    pthread_mutex_unlock(&pool->lock);
+    if (x)
+        arena = x->ctx.arena;
+    else
+        x = malloc(sizeof *x);
+    if (!arena) arena = tf_arena_new(ARENA_BYTES);
+    TF_ASSERT(x && arena); /* no page left: nothing can even be refused */
+    *x = (struct exchange){
+        .gateway = gateway,
+        .http = http,
+        .began_us = tf_mono_us(),
+        .ctx = {.arena = arena, .clock = tf_app_clock(gateway->app), .identity = {.caller = "gateway"}, .attempt = 1, .app = gateway->app},
+    };
+    x->ctx.request_id = x->request_id;
+    x->ctx.deadline_us = x->began_us + (int64_t)DEADLINE_NONE_MS * TF_US_PER_MS;
+    return x;
+}
+
+void exchange_end(struct exchange *x)
+{
+    struct gateway *gateway = x->gateway;
+    struct exchange_pool *pool = gateway->exchanges;
+    bool kept;
+
+    tf_arena_reset(x->ctx.arena);
+    pthread_mutex_lock(&pool->lock);
+    kept = pool->n < POOLED_MAX;
+    if (kept) {
+        x->next = pool->first;
+        pool->first = x;
+        pool->n++;
+    }
+    pthread_mutex_unlock(&pool->lock);
+    if (!kept) exchange_free(x);
+    atomic_fetch_sub(&gateway->in_flight, 1); /* last: the gateway may go when it is 0 */
+}
+
+/* ---- headers that do not depend on the route -------------------------------------------------------------------- */
+
+static void read_request_id(struct exchange *x)
+{
+    const char *given;
+
+    if (field_header(x->http, "X-Request-Id", &given) && given && gateway_key_valid(given))
+        strcpy(x->request_id, given); /* at most 64 characters */
+    else
+        tf_random_hex(x->request_id, MADE_ID_BYTES);
+}
+
+static void read_preferences(struct exchange *x)
+{
+    const char *traceparent = tf_http_header_of(x->http, "Traceparent"), *origin = tf_http_header_of(x->http, "Origin");
+
+    x->ctx.language = gateway_language(tf_http_header_of(x->http, "Accept-Language"), gateway_config.default_language);
+    if (traceparent && gateway_traceparent_valid(traceparent)) x->ctx.traceparent = traceparent;
+    if (origin && gateway_origin_allowed(gateway_config.cors_origins, origin)) x->origin = origin;
+}
+
+static tf_code read_attempt(struct exchange *x)
+{
+    const char *text;
+    int64_t attempt;
+
+    if (!field_header(x->http, "Idempotency-Attempt", &text)) return tf_fail_field(&x->ctx, "Idempotency-Attempt", "The header stands twice.");
+    if (!text) return TF_OK;
+    if (!tf_parse_int64(text, &attempt) || attempt < 1 || attempt > ATTEMPT_MAX)
+        return tf_fail_field(&x->ctx, "Idempotency-Attempt", "A number from 1 to %d.", ATTEMPT_MAX);
+    x->ctx.attempt = (int)attempt;
+    return TF_OK;
+}
+
+/* ---- the way ---------------------------------------------------------------------------------------------------- */
+
+/* On the client's poller. Whether the client is still there is not asked: one that closed only its own side waits for the
+ * answer, and for one that is gone the layer below drops it. */
+static void called(TF_UNUSED tf_ctx *ctx, tf_code code, ProtobufCMessage *response, void *arg)
+{
+    struct exchange *x = arg;
+
+    if (code)
+        answer_problem(x, code);
+    else
+        answer_message(x, response);
+}
+
+static tf_code read_message(struct exchange *x, ProtobufCMessage **ret_message)
+{
+    const struct fields_limits limits = {(size_t)gateway_config.json_bytes_max, (size_t)gateway_config.body_bytes_max};
+    tf_code code;
+
+    code = read_attempt(x);
+    if (code) return code;
+
+    return fields_read(&x->ctx, &x->match, x->http, &limits, ret_message);
+}
+
+static void pass_door(struct exchange *x)
+{
+    const struct tf_rpc_method *method = x->match.route->method;
+    ProtobufCMessage *message;
+    bool wait;
+    tf_code code;
+
+    code = door_enter(x, &wait);
+    if (wait) return; /* it comes back by resume(), and may have done so already */
+    if (!code) code = read_message(x, &message);
+    if (code) {
+        answer_problem(x, code);
+        return;
+    }
+    tf_rpc_start(&x->ctx, tf_app_client(x->gateway->app, method->service), method, message, called, x);
+}
+
+static void resume(struct gateway_waiter *waiter)
+{
+    pass_door((struct exchange *)waiter);
+}
+
+static void find_route(struct exchange *x)
+{
+    const char *verb = tf_http_method(x->http), *path = tf_http_path(x->http);
+    tf_code code;
+
+    if (strcmp(path, "/") == 0 && (strcmp(verb, "GET") == 0 || strcmp(verb, "HEAD") == 0)) {
+        answer_welcome(x);
+        return;
+    }
+    code = gateway_route_find(&x->ctx, gateway_routes, gateway_n_routes, verb, path, &x->match);
+    if (code == TF_METHOD_NOT_ALLOWED && strcmp(verb, "OPTIONS") == 0) {
+        answer_options(x);
+        return;
+    }
+    if (code) {
+        answer_problem(x, code);
+        return;
+    }
+    x->ctx.deadline_us = x->began_us + (int64_t)x->match.route->method->deadline_ms * TF_US_PER_MS;
+    pass_door(x);
+}
+
+void exchange_begin(tf_http_request *http, void *arg)
+{
+    struct gateway *gateway = arg;
+    bool busy = atomic_fetch_add(&gateway->in_flight, 1) >= (int)gateway_config.in_flight_max;
+    struct exchange *x = exchange_new(gateway, http);
+    tf_code code;
+
+    x->waiter.resume = resume;
+    read_request_id(x);
+    read_preferences(x);
+    if (!busy) {
+        find_route(x);
+        return;
+    }
+    code = tf_fail(&x->ctx, TF_OVERLOADED, "too many requests in flight");
+    tf_error_retry_after(&x->ctx, BUSY_RETRY_MS);
+    answer_problem(x, code);
+}

@@ -1,0 +1,100 @@
+/* gateway: HTTP/JSON for clients, gRPC behind. */
+#include "gateway/exchange.h"
+#include "gateway/gateway.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+enum { DRAIN_POLL_US = 5000 };
+
+static const struct tf_setting settings[] = {
+#define TF_INT(name, fallback, min, max, help) TF_SETTING_ROW_INT(struct gateway_config, name, fallback, min, max, help)
+#define TF_BOOL(name, fallback, help)          TF_SETTING_ROW_BOOL(struct gateway_config, name, fallback, help)
+#define TF_TEXT(name, fallback, help)          TF_SETTING_ROW_TEXT(struct gateway_config, name, fallback, help)
+#include "gateway/config.def"
+#undef TF_INT
+#undef TF_BOOL
+#undef TF_TEXT
+};
+
+static tf_code listen_http(struct gateway *gateway, const char **ret_error)
+{
+    const struct tf_http_server_config config = {
+        .address = tf_app_config(gateway->app)->listen,
+        .loops = (int)gateway_config.loops,
+        .header_max = (size_t)gateway_config.header_bytes_max,
+        .body_max = (size_t)gateway_config.body_bytes_max,
+        .header_timeout_ms = (int)gateway_config.header_timeout_ms,
+        .body_timeout_ms = (int)gateway_config.body_timeout_ms,
+        .idle_timeout_ms = (int)gateway_config.idle_timeout_ms,
+        .connections_max = (int)gateway_config.connections_max,
+        .handler = exchange_begin,
+        .arg = gateway,
+    };
+
+    return tf_http_server_start(&config, &gateway->http, ret_error);
+}
+
+static void gateway_free(struct gateway *gateway)
+{
+    gateway_keys_stop(gateway->keys);
+    token_cache_free(gateway->tokens);
+    exchange_pool_free(gateway->exchanges);
+    free(gateway);
+}
+
+static tf_code start(tf_app *app, const char **ret_error)
+{
+    struct gateway *gateway;
+    tf_code code;
+
+    if (strcmp(gateway_config.default_language, "zh-CN") != 0 && strcmp(gateway_config.default_language, "en") != 0) {
+        *ret_error = "default_language must be zh-CN or en";
+        return TF_FIELD_INVALID;
+    }
+    gateway = calloc(1, sizeof *gateway);
+    TF_ASSERT(gateway);
+    gateway->app = app;
+    gateway->tokens = token_cache_new();
+    gateway->exchanges = exchange_pool_new();
+    gateway->keys = gateway_keys_start(app, gateway->tokens);
+    code = listen_http(gateway, ret_error);
+    if (code) {
+        gateway_free(gateway);
+        return code;
+    }
+    tf_app_set_state(app, gateway);
+    return TF_OK;
+}
+
+/* Clients are drained first; whatever still waits for an answer of a service ends by its deadline. */
+static void stop(tf_app *app)
+{
+    struct gateway *gateway = tf_app_state(app);
+
+    if (!gateway) return;
+    tf_http_server_stop(gateway->http, (int)tf_app_config(app)->drain_ms);
+    while (atomic_load(&gateway->in_flight) > 0)
+        usleep(DRAIN_POLL_US);
+    tf_app_set_state(app, NULL);
+    gateway_free(gateway);
+}
+
+int main(int argc, char **argv)
+{
+    static const char *const callees[] = {"user", "program", "order", "pay", NULL};
+    static const struct tf_service service = {
+        .name = "gateway",
+        .purpose = "HTTP and JSON for clients, gRPC to the services",
+        .callees = callees,
+        .settings = settings,
+        .n_settings = TF_COUNT(settings),
+        .config = &gateway_config,
+        .start = start,
+        .stop = stop,
+    };
+
+    return tf_service_main(argc, argv, &service);
+}
