@@ -86,7 +86,7 @@ static tf_code refuse_tier(tf_ctx *ctx, tf_code reason, const struct hold *hold)
     tf_code code = tf_fail(ctx, reason, "tier %d", hold->tier);
 
     tf_error_param(ctx, "tier", "%d", hold->tier);
-    tf_error_param(ctx, "version", "%lld", (long long)hold->version);
+    tf_error_param(ctx, "free", "%d", hold->free);
     return code;
 }
 
@@ -97,6 +97,7 @@ static tf_code refuse_none_free(tf_ctx *ctx, const struct hold *hold, tf_time no
     int64_t wait_ms = NONE_FREE_RETRY_MS;
 
     tf_error_param(ctx, "held", "%d", hold->held);
+    if (!hold->held) return code; /* waiting brings nothing; asking for fewer may */
     if (hold->next_release_ms) {
         time_param(ctx, "next_release_time", release);
         wait_ms = TF_MAX((release - now) / TF_US_PER_MS, SPREAD_MS);

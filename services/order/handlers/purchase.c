@@ -120,9 +120,6 @@ tf_code purchase_hold(tf_ctx *ctx, struct purchase *purchase)
         return TF_OK;
     case HOLD_TERMS:
         return TF_ORDER_CHANGED;
-    case HOLD_CLOSED:
-        inventory_rebuild_soon(purchase->sale->show_id);
-        break;
     default:
         purchase->known = purchase->hold.known;
         break;
