@@ -91,7 +91,8 @@ static uint32_t read_roles(const tf_json *roles)
 
 static tf_code read_claims(tf_ctx *ctx, const char *json, size_t size, tf_time now, struct tf_access_claims *claims)
 {
-    tf_cleanup(tf_json_freep) tf_json *document = tf_json_parse(ctx->arena, json, size, 4, NULL);
+    const char *error;
+    tf_cleanup(tf_json_freep) tf_json *document = tf_json_parse(ctx->arena, json, size, 4, &error);
     int64_t expires = tf_json_int(tf_json_get(document, "exp"), 0);
 
     if (!document || strcmp(tf_json_string(tf_json_get(document, "iss"), ""), issuer) != 0) return tf_fail(ctx, TF_UNAUTHENTICATED, "not our token");

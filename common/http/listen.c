@@ -65,24 +65,26 @@ static int bound_port(int fd)
                                           : ((struct sockaddr_in *)&at)->sin_port);
 }
 
-/* A bound socket, or -1 with errno. */
-static int bind_one(const struct sockaddr_storage *at, socklen_t size, int sharing)
+/* A bound socket, or -1 with errno. Connections inherit SO_REUSEADDR: those that linger after we are gone (TIME_WAIT) must not
+ * keep our successor from the port. */
+static int bind_one(const struct sockaddr_storage *at, socklen_t size, bool shared)
 {
     int fd = socket(at->ss_family, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
 
     if (fd < 0) return -1;
-    if (setsockopt(fd, SOL_SOCKET, sharing, &(int){1}, sizeof(int)) == 0 &&
+    if (setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &(int){1}, sizeof(int)) == 0 &&
+        (!shared || setsockopt(fd, SOL_SOCKET, SO_REUSEPORT, &(int){1}, sizeof(int)) == 0) &&
         bind(fd, (const struct sockaddr *)at, size) == 0)
         return fd;
     close(fd);
     return -1;
 }
 
-/* The kernel lets another process share a port by SO_REUSEPORT; we want that only among our own loops. A bind without
+/* The kernel lets another process share a port by SO_REUSEPORT; we want that only among our own loops. Listening without
  * it fails when anybody listens there. Returns the port, or 0. */
 static int probe(const struct sockaddr_storage *at, socklen_t size)
 {
-    int fd = bind_one(at, size, SO_REUSEADDR), port;
+    int fd = bind_one(at, size, false), port;
 
     if (fd < 0) return 0;
     port = bound_port(fd);
@@ -109,7 +111,7 @@ bool tf_http_listen(const char *address, size_t n, int *ret_listeners, int *ret_
     port = probe(&at, size);
     set_port(&at, port);
     for (; port && made < n; made++) {
-        ret_listeners[made] = bind_one(&at, size, SO_REUSEPORT);
+        ret_listeners[made] = bind_one(&at, size, true);
         if (ret_listeners[made] < 0) break;
         if (listen(ret_listeners[made], BACKLOG) != 0) {
             close(ret_listeners[made]);
