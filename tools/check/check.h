@@ -1,0 +1,44 @@
+/* What the files of tf-check share: connections to all stores, and the report of rules.
+ *
+ * A rule is an invariant of the whole installation (issue "check"): it has a name, says how many things it looked at, and lists every offender. */
+#pragma once
+
+#include "common/base/ctx.h"
+#include "common/pg/pg.h"
+#include "common/redis/redis.h"
+
+#include <stdbool.h>
+#include <stdint.h>
+
+enum { DB_USER, DB_PROGRAM, DB_ORDER, DB_PAY, DBS };
+
+struct check {
+    tf_ctx ctx;
+    tf_pg *pg[DBS];
+    tf_redis *redis;
+    const char *sandbox_url, *sandbox_key_file;
+};
+
+/* ---- report.c ---- */
+
+enum { OFFENDERS_SHOWN_MAX = 50 };
+
+/* Opens the report of a rule; what follows belongs to it. */
+void rule_begin(const char *name, const char *sentence);
+/* So many things were looked at. */
+void rule_looked_at(int64_t n);
+/* An offender, in words. */
+void rule_offender(const char *format, ...) TF_PRINTF(1, 2);
+/* The rule could not be checked: counts as violated. */
+void rule_failed(const struct check *c, const char *what);
+/* Prints everything; true when no rule is violated. */
+bool report_print(bool json);
+
+/* ---- the rules ---- */
+void check_sql_rules(struct check *c);       /* one statement each */
+void check_inventory_rules(struct check *c); /* Redis against PostgreSQL, place by place */
+void check_money_rules(struct check *c);     /* the provider's books against pay against order */
+
+/* Runs one reading statement; NULL after rule_failed. A context's memory is forgotten by check_reset. */
+tf_pg_result *check_query(struct check *c, int db, const struct tf_pg_stmt *stmt, const tf_pg_params *params);
+void check_reset(struct check *c);
