@@ -112,6 +112,11 @@ struct loader {
     const char *fault;
 };
 
+static int64_t pipeline_us(const tf_ctx *ctx)
+{
+    return TF_MAX(TF_MIN((int64_t)PIPELINE_US_MAX, tf_ctx_left_us(ctx)), (int64_t)1); /* 0 would be no deadline */
+}
+
 static tf_code loader_flush(tf_ctx *ctx, struct loader *loader)
 {
     tf_redis_reply **replies;
@@ -130,7 +135,7 @@ static tf_code loader_flush(tf_ctx *ctx, struct loader *loader)
     if (code) return tf_fail(ctx, code, "loading: %s", loader->scratch.error.internal ? loader->scratch.error.internal : "failed");
 
     loader->n = 0;
-    tf_ctx_reset(&loader->scratch, TF_MIN((int64_t)PIPELINE_US_MAX, tf_ctx_left_us(ctx)));
+    tf_ctx_reset(&loader->scratch, pipeline_us(ctx));
     return tf_ctx_check(ctx);
 }
 
@@ -213,7 +218,7 @@ static tf_code load(tf_ctx *ctx, int64_t show_id, int64_t epoch, const struct im
     struct loader loader = {.show_id = show_id, .epoch = epoch};
     tf_code code;
 
-    tf_app_ctx(inventory_app, &loader.scratch, ctx->request_id, TF_MIN((int64_t)PIPELINE_US_MAX, tf_ctx_left_us(ctx)));
+    tf_app_ctx(inventory_app, &loader.scratch, ctx->request_id, pipeline_us(ctx));
     code = load_all(ctx, &loader, image, live);
     tf_ctx_done(&loader.scratch);
     return code;
