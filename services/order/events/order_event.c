@@ -59,18 +59,30 @@ tf_code order_event_put(tf_pg_conn *conn, tf_ctx *ctx, const char *type, const s
     return tf_outbox_put(ctx, conn, &event);
 }
 
-tf_code order_event_created(tf_ctx *ctx, const struct order_row *order, tf_time now, int64_t *ret_event_id,
-                            struct tf_pg_bytes *ret_envelope)
+static tf_code pack(tf_ctx *ctx, const char *type, const struct order_row *order, tf_time now, int64_t *ret_event_id,
+                    struct tf_pg_bytes *ret_envelope)
 {
     OrderChanged changed = changed_of(ctx, order);
     struct tf_event event;
     tf_code code;
 
-    code = describe(ctx, EVENT_ORDER_CREATED, order->order_no, order->organiser_id, &changed.base, &event);
+    code = describe(ctx, type, order->order_no, order->organiser_id, &changed.base, &event);
     if (code) return code;
 
     *ret_event_id = event.event_id;
     return tf_event_pack(ctx, &event, now, ret_envelope);
+}
+
+tf_code order_event_created(tf_ctx *ctx, const struct order_row *order, tf_time now, int64_t *ret_event_id,
+                            struct tf_pg_bytes *ret_envelope)
+{
+    return pack(ctx, EVENT_ORDER_CREATED, order, now, ret_event_id, ret_envelope);
+}
+
+tf_code order_event_cancelled(tf_ctx *ctx, const struct order_row *order, tf_time now, int64_t *ret_event_id,
+                              struct tf_pg_bytes *ret_envelope)
+{
+    return pack(ctx, EVENT_ORDER_CANCELLED, order, now, ret_event_id, ret_envelope);
 }
 
 tf_code refund_event_put(tf_pg_conn *conn, tf_ctx *ctx, const struct refund_request *refund)
