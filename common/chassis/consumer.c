@@ -26,9 +26,8 @@ enum {
     WEATHER_PAUSE_MS = 100, /* doubled up to the next */
     WEATHER_PAUSE_MAX_MS = 2000,
     WEATHER_STAY_MS = 10000, /* then the batch goes back to the engine and comes again */
-    BLOCKED_MAX = 256,
-    BLOCKED_S =
-        150, /* more than two of the engine's longest pauses: by then another instance has taken the event over */
+    WAITING_MAX = 512,       /* beyond: better out of order than not at all */
+    WAITING_S = 150,         /* more than two of the engine's longest pauses: by then another instance has the event */
 };
 
 static tf_counter handled_total = TF_COUNTER("tf_bus_handled_total", "Events handled, by type", "type");
@@ -58,9 +57,10 @@ static const struct tf_pg_stmt attempts_add = {
     true,
 };
 
-/* An aggregate whose event waits for its next attempt. */
-struct blocked {
+/* An event that was left: failed, or behind one that failed. */
+struct waiting {
     int64_t aggregate_id, event_id; /* event_id 0: free */
+    uint64_t arrival;               /* later ones of the aggregate have a greater number */
     int64_t until_us;               /* monotonic */
 };
 
@@ -71,51 +71,70 @@ struct tf_consumer {
     tf_engine_subscription *subscription;
     tf_ctx ctx; /* of the event under way */
     atomic_bool stopping;
-    struct blocked blocked[BLOCKED_MAX];
+    struct waiting waiting[WAITING_MAX];
+    size_t n_waiting;
+    uint64_t arrivals;
 };
 
 /* ---- order within an aggregate ----------------------------------------------------------------------------------- */
 
-static struct blocked *blocked_find(tf_consumer *consumer, int64_t aggregate_id)
+static struct waiting *waiting_find(tf_consumer *consumer, int64_t event_id)
 {
-    int64_t now = tf_mono_us();
-
-    for (size_t i = 0; i < BLOCKED_MAX; i++) {
-        struct blocked *blocked = &consumer->blocked[i];
-
-        if (blocked->event_id && blocked->until_us < now) *blocked = (struct blocked){0};
-        if (blocked->event_id && blocked->aggregate_id == aggregate_id) return blocked;
-    }
+    for (size_t i = 0; i < WAITING_MAX; i++)
+        if (consumer->waiting[i].event_id == event_id) return &consumer->waiting[i];
     return NULL;
 }
 
+static void waiting_drop(tf_consumer *consumer, struct waiting *waiting)
+{
+    *waiting = (struct waiting){0};
+    consumer->n_waiting--;
+}
+
+/* An earlier event of its aggregate waits. */
 static bool must_wait(tf_consumer *consumer, const struct tf_received *event)
 {
-    const struct blocked *blocked = event->aggregate_id ? blocked_find(consumer, event->aggregate_id) : NULL;
+    const struct waiting *own;
+    int64_t now;
 
-    return blocked && blocked->event_id != event->event_id;
+    if (consumer->n_waiting == 0 || !event->aggregate_id) return false;
+    own = waiting_find(consumer, event->event_id);
+    now = tf_mono_us();
+    for (size_t i = 0; i < WAITING_MAX; i++) {
+        struct waiting *waiting = &consumer->waiting[i];
+
+        if (!waiting->event_id || waiting == own) continue;
+        if (waiting->until_us < now)
+            waiting_drop(consumer, waiting);
+        else if (waiting->aggregate_id == event->aggregate_id && (!own || waiting->arrival < own->arrival))
+            return true;
+    }
+    return false;
 }
 
-static void block(tf_consumer *consumer, const struct tf_received *event)
+/* The event was left. */
+static void wait_begin(tf_consumer *consumer, const struct tf_received *event)
 {
-    struct blocked *blocked = event->aggregate_id ? blocked_find(consumer, event->aggregate_id) : NULL;
+    struct waiting *waiting = waiting_find(consumer, event->event_id);
 
     if (!event->aggregate_id) return;
-    for (size_t i = 0; !blocked && i < BLOCKED_MAX; i++)
-        if (!consumer->blocked[i].event_id) blocked = &consumer->blocked[i];
-    if (!blocked) return; /* so many at once: better out of order than not at all */
-    *blocked = (struct blocked){
-        .aggregate_id = event->aggregate_id,
-        .event_id = event->event_id,
-        .until_us = tf_mono_us() + (int64_t)BLOCKED_S * TF_US_PER_S,
-    };
+    if (!waiting) {
+        waiting = waiting_find(consumer, 0);
+        if (!waiting) return;
+        consumer->n_waiting++;
+        waiting->aggregate_id = event->aggregate_id;
+        waiting->event_id = event->event_id;
+        waiting->arrival = ++consumer->arrivals;
+    }
+    waiting->until_us = tf_mono_us() + (int64_t)WAITING_S * TF_US_PER_S;
 }
 
-static void unblock(tf_consumer *consumer, const struct tf_received *event)
+/* The event is done with. */
+static void wait_end(tf_consumer *consumer, const struct tf_received *event)
 {
-    struct blocked *blocked = blocked_find(consumer, event->aggregate_id);
+    struct waiting *waiting = consumer->n_waiting ? waiting_find(consumer, event->event_id) : NULL;
 
-    if (blocked && blocked->event_id == event->event_id) *blocked = (struct blocked){0};
+    if (waiting) waiting_drop(consumer, waiting);
 }
 
 /* ---- one event --------------------------------------------------------------------------------------------------- */
@@ -245,10 +264,10 @@ static enum outcome fail(tf_consumer *consumer, const struct tf_engine_delivery 
     if (code) return is_weather(code) ? WEATHER : LEFT;
     if (failure.parking.attempts < consumer->app->config.bus_attempts_max) {
         say_failure(&failure, "an event failed and will be tried again", TF_LOG_WARN);
-        block(consumer, event);
+        wait_begin(consumer, event);
         return LEFT;
     }
-    unblock(consumer, event);
+    wait_end(consumer, event);
     if (!failure.parked) return REPEATED;
     tf_counter_add_label(&parked_total, event->type, 1);
     say_failure(&failure, "an event was parked as a dead letter", TF_LOG_ERROR);
@@ -295,12 +314,15 @@ static enum outcome attempt(tf_consumer *consumer, const struct tf_engine_delive
     if (!tf_event_unpack(ctx, delivery->data, delivery->size, &event, &ctx->traceparent))
         return park_unreadable(consumer, delivery);
     ctx->request_id = event.request_id;
-    if (must_wait(consumer, &event)) return LEFT;
+    if (must_wait(consumer, &event)) {
+        wait_begin(consumer, &event);
+        return LEFT;
+    }
 
     code = tf_pg_tx(ctx, consumer->app->pg, handle_in_tx, &handling);
     if (code) return is_weather(code) ? WEATHER : fail(consumer, delivery, &event, code);
 
-    unblock(consumer, &event);
+    wait_end(consumer, &event);
     tf_histogram_observe_us_label(&handle_seconds, event.type, tf_mono_us() - begun);
     tf_counter_add_label(handling.repeated ? &repeated_total : &handled_total, event.type, 1);
     return handling.repeated ? REPEATED : HANDLED;

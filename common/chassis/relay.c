@@ -50,6 +50,7 @@ struct round {
     bool busy, more, stale;
     size_t n_sent;
     tf_code publish_code; /* a failure to send does not undo what was sent */
+    const char *publish_cause;
 };
 
 static void topic_note(tf_relay *relay, const char *topic)
@@ -86,6 +87,7 @@ static tf_code round_send(tf_pg_conn *conn, tf_ctx *ctx, struct round *round)
     if (code || batch.n == 0) return code;
 
     round->publish_code = engine->ops->publish(ctx, engine, batch.messages, batch.n);
+    round->publish_cause = ctx->error.internal;
     for (size_t i = 0; i < batch.n; i++) {
         if (!batch.messages[i].sent) continue;
         round->n_sent++;
@@ -147,11 +149,11 @@ static tf_code mark_refresh(tf_relay *relay)
     return TF_OK;
 }
 
-static void say_failing(tf_relay *relay, tf_code code)
+static void say_failing(tf_relay *relay, tf_code code, const char *cause)
 {
     if (!relay->failing)
         tf_log(TF_LOG_WARN, "events cannot be sent; they wait in the outbox", "reason", tf_code_info(code)->reason,
-               "cause", relay->ctx.error.internal, NULL);
+               "cause", cause, NULL);
     relay->failing = true;
 }
 
@@ -172,7 +174,7 @@ static int relay_round(tf_relay *relay)
     if (!code) code = tf_pg_tx(&relay->ctx, relay->app->pg, round_run, &round);
     if (!code) code = round.publish_code;
     if (code) {
-        say_failing(relay, code);
+        say_failing(relay, code, round.publish_cause ? round.publish_cause : relay->ctx.error.internal);
         return HEARTBEAT_MS;
     }
     if (relay->failing) tf_log(TF_LOG_INFO, "events are sent again", NULL);

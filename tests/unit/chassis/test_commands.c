@@ -40,7 +40,8 @@ static void test_take(void **state)
         bool taken;
 
         snprintf(copy, sizeof(copy), "%s", cases[i].arguments);
-        for (char *word = strtok(copy, " "); word; word = strtok(NULL, " ")) argv[argc++] = word;
+        for (char *word = strtok(copy, " "); word; word = strtok(NULL, " "))
+            argv[argc++] = word;
         taken = tf_command_take(&argc, argv, &command, &error);
         CHECK(cases[i].row, taken == (strcmp(cases[i].rest, "-") != 0));
         CHECK(cases[i].row, taken || strstr(error, "--dead-letters takes"));

@@ -20,7 +20,7 @@ static void test_round_trip(void **state)
         tf_time occurred;
         size_t size;
     } cases[] = {
-        {"a moment", 1790000000123456, 5}, {"the epoch", 0, 5},      {"before the epoch", -1500000, 5},
+        {"a moment", 1790000000123456, 5},   {"the epoch", 0, 5},        {"before the epoch", -1500000, 5},
         {"no payload", 1790000000000000, 0}, {"a large one", 1, 250000},
     };
     static unsigned char payload[250000];
@@ -29,8 +29,15 @@ static void test_round_trip(void **state)
     memset(payload, 0xa5, sizeof(payload));
     for (size_t i = 0; i < TF_COUNT(cases); i++) {
         const struct tf_event event = {
-            .event_id = INT64_MAX - 1, .bucket = 7, .topic = "order", .type = "order.paid", .version = 2,
-            .aggregate_id = 9007199254740993, .organiser_id = 3, .payload = payload, .size = cases[i].size,
+            .event_id = INT64_MAX - 1,
+            .bucket = 7,
+            .topic = "order",
+            .type = "order.paid",
+            .version = 2,
+            .aggregate_id = 9007199254740993,
+            .organiser_id = 3,
+            .payload = payload,
+            .size = cases[i].size,
         };
         struct tf_received got;
         struct tf_pg_bytes envelope;
@@ -43,12 +50,14 @@ static void test_round_trip(void **state)
         CHECK(cases[i].row, tf_event_unpack(&ctx, envelope.data, envelope.size, &got, &traceparent));
         CHECK(cases[i].row, got.event_id == event.event_id && got.aggregate_id == event.aggregate_id);
         CHECK(cases[i].row, got.organiser_id == 3 && got.version == 2 && got.occurred == cases[i].occurred);
-        CHECK(cases[i].row, got.size == cases[i].size && memcmp(got.payload ? got.payload : "", payload, got.size) == 0);
+        CHECK(cases[i].row,
+              got.size == cases[i].size && memcmp(got.payload ? got.payload : "", payload, got.size) == 0);
         CHECK_TEXT(cases[i].row, got.type, "order.paid");
         CHECK_TEXT(cases[i].row, got.request_id, "request-1");
         CHECK_TEXT(cases[i].row, got.process, "order");
         CHECK_TEXT(cases[i].row, traceparent, ctx.traceparent);
-        for (size_t cut = 1; cut < TF_MIN(envelope.size, (size_t)40); cut++) { /* never past the end, whatever it answers */
+        for (size_t cut = 1; cut < TF_MIN(envelope.size, (size_t)40);
+             cut++) { /* never past the end, whatever it answers */
             void *part = tf_arena_memdup(ctx.arena, envelope.data, cut);
 
             (void)tf_event_unpack(&ctx, part, cut, &got, &traceparent);
@@ -60,8 +69,12 @@ static void test_round_trip(void **state)
 static void test_too_large(void **state)
 {
     static unsigned char payload[TF_ENVELOPE_BYTES_MAX];
-    const struct tf_event event = {
-        .event_id = 1, .topic = "order", .type = "order.paid", .version = 1, .payload = payload, .size = sizeof(payload)};
+    const struct tf_event event = {.event_id = 1,
+                                   .topic = "order",
+                                   .type = "order.paid",
+                                   .version = 1,
+                                   .payload = payload,
+                                   .size = sizeof(payload)};
     struct tf_pg_bytes envelope;
     tf_app app;
     tf_ctx ctx;

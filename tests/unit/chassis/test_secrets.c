@@ -128,7 +128,8 @@ static void test_dsn(void **state)
         {"blank", "host=h", "a b", "host=h password='a b'"},
         {"URI", "postgresql://u@h/d", "geheim", "postgresql://u@h/d?password=geheim"},
         {"URI with parameters", "postgres://u@h/d?sslmode=require", "x", "postgres://u@h/d?sslmode=require&password=x"},
-        {"URI, special characters", "postgresql:///d", "a&b=c/%\xc3\xa4~", "postgresql:///d?password=a%26b%3Dc%2F%25%C3%A4~"},
+        {"URI, special characters", "postgresql:///d", "a&b=c/%\xc3\xa4~",
+         "postgresql:///d?password=a%26b%3Dc%2F%25%C3%A4~"},
     };
 
     (void)state;

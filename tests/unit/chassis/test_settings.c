@@ -15,14 +15,10 @@ struct config {
     const char *name, *place;
 };
 
-static const struct tf_setting rows[] = {
-    TF_SETTING_ROW_INT(struct config, size, 10, -5, 100, "How large")
-    TF_SETTING_ROW_BOOL(struct config, loud, false, "Whether it is heard")
-};
-static const struct tf_setting more_rows[] = {
-    TF_SETTING_ROW_TEXT(struct config, name, "nobody", "Who | what")
-    TF_SETTING_ROW_TEXT(struct config, place, "", "Where")
-};
+static const struct tf_setting rows[] = {TF_SETTING_ROW_INT(struct config, size, 10, -5, 100, "How large")
+                                             TF_SETTING_ROW_BOOL(struct config, loud, false, "Whether it is heard")};
+static const struct tf_setting more_rows[] = {TF_SETTING_ROW_TEXT(struct config, name, "nobody", "Who | what")
+                                                  TF_SETTING_ROW_TEXT(struct config, place, "", "Where")};
 
 static char path[] = "/tmp/tf-test-settings-XXXXXX";
 
@@ -53,7 +49,8 @@ static void file_write(const char *content, size_t size)
 /* arguments: separated by blanks; FILE stands for --config and the file's path. */
 static tf_code load(struct config *config, const char *arguments, const char **ret_error)
 {
-    const struct tf_settings_table tables[] = {{rows, TF_COUNT(rows), config}, {more_rows, TF_COUNT(more_rows), config}};
+    const struct tf_settings_table tables[] = {{rows, TF_COUNT(rows), config},
+                                               {more_rows, TF_COUNT(more_rows), config}};
     static char copy[16384], program[] = "tf-test", option[] = "--config";
     char *argv[16] = {program};
     int argc = 1;
@@ -84,8 +81,8 @@ static void test_precedence(void **state)
     } cases[] = {
         {"defaults", NULL, NULL, NULL, "", 10, false, "nobody"},
         {"a file", "size = 20\nname=from file\n", NULL, NULL, "FILE", 20, false, "from file"},
-        {"comments, blanks and no last newline", "# size = 1\n\n  \t\n   size   =   21  ", NULL, NULL, "FILE", 21, false,
-         "nobody"},
+        {"comments, blanks and no last newline", "# size = 1\n\n  \t\n   size   =   21  ", NULL, NULL, "FILE", 21,
+         false, "nobody"},
         {"CR LF", "size = 22\r\nloud = yes\r\n", NULL, NULL, "FILE", 22, true, "nobody"},
         {"# belongs to a value", "name = a#b # c", NULL, NULL, "FILE", 10, false, "a#b # c"},
         {"= belongs to a value", "name = host=a port=b", NULL, NULL, "FILE", 10, false, "host=a port=b"},
@@ -142,7 +139,8 @@ static void test_refusals(void **state)
         {"file name missing", NULL, NULL, "--config", "the value is missing"},
         {"no such file", NULL, NULL, "--config=/nonexistent/file", "/nonexistent/file: cannot be read"},
         {"a directory", NULL, NULL, "--config=/tmp", "/tmp: cannot be read"},
-        {"unknown name in the file", "size = 1\ncolour = red\n", NULL, "FILE", ", line 2: there is no setting \"colour\""},
+        {"unknown name in the file", "size = 1\ncolour = red\n", NULL, "FILE",
+         ", line 2: there is no setting \"colour\""},
         {"no equals sign", "size\n", NULL, "FILE", ", line 1: not of the form name = value"},
         {"bad value in the file", "\nsize = x\n", NULL, "FILE", ", line 2): \"x\" is not a whole number"},
         {"not UTF-8", "name = \xff\n", NULL, "FILE", "not a line of UTF-8 text"},
@@ -207,7 +205,8 @@ static void answer_of(const char *argument, char *out, size_t max)
         _exit(99);
     }
     close(fds[1]);
-    while (n + 1 < max && (got = read(fds[0], out + n, max - n - 1)) > 0) n += (size_t)got;
+    while (n + 1 < max && (got = read(fds[0], out + n, max - n - 1)) > 0)
+        n += (size_t)got;
     out[n] = '\0';
     close(fds[0]);
     assert_int_equal(waitpid(child, &status, 0), child);
