@@ -108,8 +108,8 @@ static bool show_ticket(struct story *s, const tf_json *order)
     say(s, "The ticket");
     snprintf(path, sizeof path, "/v1/tickets/%s", string_at(ticket, NULL, "ticket_id"));
     if (!story_call(s, "GET", path, s->token, NULL, NULL, 0, NULL)) return false;
-    printf("%sBought: %s, %s, at %s: ticket %s, paid %lld %s (minor units).\n", s->print ? "\n" : "  ", string_at(order, "order", "title"), string_at(ticket, NULL, "place_text"),
-           string_at(order, "order", "venue_name"), string_at(ticket, NULL, "ticket_id"), (long long)tf_json_int(tf_json_get(tf_json_get(order, "order"), "total_minor"), -1),
+    printf("%sBought: %s, %s, at %s: ticket %s, paid %s %s (minor units).\n", s->print ? "\n" : "  ", string_at(order, "order", "title"), string_at(ticket, NULL, "place_text"),
+           string_at(order, "order", "venue_name"), string_at(ticket, NULL, "ticket_id"), string_at(order, "order", "total_minor"),
            string_at(order, "order", "currency"));
     return true;
 }
