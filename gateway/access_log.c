@@ -13,8 +13,10 @@ static tf_counter refused = TF_COUNTER("tf_gateway_refused_total", "Requests ans
 static tf_counter failed = TF_COUNTER("tf_gateway_failed_total", "Requests answered 5xx, by route", "route");
 static tf_counter statuses = TF_COUNTER("tf_gateway_answers_total", "Answers, by HTTP status", "status");
 static tf_counter reasons = TF_COUNTER("tf_gateway_reasons_total", "Answers, by reason", "reason");
-static tf_histogram seconds = TF_HISTOGRAM("tf_gateway_seconds", "From the parsed request to its answer, by route", "route");
-static tf_gauge in_flight = TF_GAUGE("tf_gateway_in_flight", "Requests being worked on, as the last answer saw it", NULL);
+static tf_histogram seconds =
+    TF_HISTOGRAM("tf_gateway_seconds", "From the parsed request to its answer, by route", "route");
+static tf_gauge in_flight =
+    TF_GAUGE("tf_gateway_in_flight", "Requests being worked on, as the last answer saw it", NULL);
 
 /* Methods of HTTP; the rest is a client's invention and stays out of the log. */
 static const char *known_method(const char *method)
@@ -45,12 +47,12 @@ void access_log(const struct exchange *x, int status, const char *reason, size_t
     count(route, status, reason, us);
     tf_gauge_set(&in_flight, atomic_load_explicit(&x->gateway->in_flight, memory_order_relaxed));
     if (status >= 500 && x->ctx.error.internal)
-        tf_log(TF_LOG_ERROR, "request failed", "route", route, "reason", reason, "cause", x->ctx.error.internal, "request_id",
-               x->request_id, NULL);
+        tf_log(TF_LOG_ERROR, "request failed", "route", route, "reason", reason, "cause", x->ctx.error.internal,
+               "request_id", x->request_id, NULL);
     if (tf_log_threshold() > TF_LOG_INFO) return;
     snprintf(ms_text, sizeof ms_text, "%" PRId64 ".%03d", us / TF_US_PER_MS, (int)(us % TF_US_PER_MS));
     tf_log(TF_LOG_INFO, "request", "method", known_method(tf_http_method(x->http)), "route",
-           x->match.route ? x->match.route->path : "none", "status", tf_log_int(status_text, status), "reason", reason, "ms",
-           ms_text, "bytes", tf_log_int(bytes_text, (int64_t)bytes), "request_id", x->request_id, "user_id",
+           x->match.route ? x->match.route->path : "none", "status", tf_log_int(status_text, status), "reason", reason,
+           "ms", ms_text, "bytes", tf_log_int(bytes_text, (int64_t)bytes), "request_id", x->request_id, "user_id",
            tf_log_int(user_text, x->ctx.identity.user_id), "peer", tf_http_peer(x->http), NULL);
 }

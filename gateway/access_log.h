@@ -1,5 +1,5 @@
-/* One line and a few counters per request. No query values, bodies or names of people: the route's template stands for the
- * path. */
+/* One line and a few counters per request. No query values, bodies or names of people: the route's template stands for
+ * the path. */
 #pragma once
 
 #include "gateway/exchange.h"

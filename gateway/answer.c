@@ -39,7 +39,8 @@ static void put_common(struct headers *headers, const struct exchange *x)
     }
 }
 
-static void send(struct exchange *x, int status, const char *reason, const struct headers *headers, const void *body, size_t size)
+static void send(struct exchange *x, int status, const char *reason, const struct headers *headers, const void *body,
+                 size_t size)
 {
     access_log(x, status, reason, size);
     tf_http_respond(x->http, status, headers->all, headers->n, body, size);
@@ -117,12 +118,15 @@ static void answer_raw(struct exchange *x, const RawBody *raw)
     put_common(&headers, x);
     if (raw->etag[0]) {
         /* Other bytes with the same meaning: a weak tag. */
-        if (!fresh && varies && !gzip && strncmp(etag, "W/", 2) != 0) etag = tf_arena_printf(x->ctx.arena, "W/%s", etag);
+        if (!fresh && varies && !gzip && strncmp(etag, "W/", 2) != 0)
+            etag = tf_arena_printf(x->ctx.arena, "W/%s", etag);
         if (etag) put(&headers, "ETag", etag);
     }
     put(&headers, "Cache-Control", raw->cache_control[0] ? raw->cache_control : "no-store");
-    if (varies) put(&headers, "Vary", gateway_config.cors_origins[0] ? "Accept-Encoding, Origin" : "Accept-Encoding");
-    else if (gateway_config.cors_origins[0]) put(&headers, "Vary", "Origin");
+    if (varies)
+        put(&headers, "Vary", gateway_config.cors_origins[0] ? "Accept-Encoding, Origin" : "Accept-Encoding");
+    else if (gateway_config.cors_origins[0])
+        put(&headers, "Vary", "Origin");
     if (fresh) {
         send(x, 304, "OK", &headers, NULL, 0);
         return;
@@ -169,7 +173,8 @@ void answer_options(struct exchange *x)
     if (x->origin) {
         put(&headers, "Access-Control-Allow-Methods", x->match.allow);
         put(&headers, "Access-Control-Allow-Headers",
-            "Authorization, Content-Type, Accept-Language, Idempotency-Key, Idempotency-Attempt, X-Request-Id, Traceparent");
+            "Authorization, Content-Type, Accept-Language, Idempotency-Key, Idempotency-Attempt, X-Request-Id, "
+            "Traceparent");
         put(&headers, "Access-Control-Max-Age", "600");
     }
     send(x, 204, "OK", &headers, NULL, 0);

@@ -1,4 +1,5 @@
-/* Settings of the gateway: the struct expanded from config.def. Filled once at start-up (main.c), read-only afterwards. */
+/* Settings of the gateway: the struct expanded from config.def. Filled once at start-up (main.c), read-only afterwards.
+ */
 #pragma once
 
 #include "common/chassis/settings.h"

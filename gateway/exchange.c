@@ -80,7 +80,11 @@ static struct exchange *exchange_new(struct gateway *gateway, tf_http_request *h
         .gateway = gateway,
         .http = http,
         .began_us = tf_mono_us(),
-        .ctx = {.arena = arena, .clock = tf_app_clock(gateway->app), .identity = {.caller = "gateway"}, .attempt = 1, .app = gateway->app},
+        .ctx = {.arena = arena,
+                .clock = tf_app_clock(gateway->app),
+                .identity = {.caller = "gateway"},
+                .attempt = 1,
+                .app = gateway->app},
     };
     x->ctx.request_id = x->request_id;
     x->ctx.deadline_us = x->began_us + (int64_t)DEADLINE_NONE_MS * TF_US_PER_MS;
@@ -132,7 +136,8 @@ static tf_code read_attempt(struct exchange *x)
     const char *text;
     int64_t attempt;
 
-    if (!field_header(x->http, "Idempotency-Attempt", &text)) return tf_fail_field(&x->ctx, "Idempotency-Attempt", "The header stands twice.");
+    if (!field_header(x->http, "Idempotency-Attempt", &text))
+        return tf_fail_field(&x->ctx, "Idempotency-Attempt", "The header stands twice.");
     if (!text) return TF_OK;
     if (!tf_parse_int64(text, &attempt) || attempt < 1 || attempt > ATTEMPT_MAX)
         return tf_fail_field(&x->ctx, "Idempotency-Attempt", "A number from 1 to %d.", ATTEMPT_MAX);
@@ -142,8 +147,8 @@ static tf_code read_attempt(struct exchange *x)
 
 /* ---- the way ---------------------------------------------------------------------------------------------------- */
 
-/* On the client's poller. Whether the client is still there is not asked: one that closed only its own side waits for the
- * answer, and for one that is gone the layer below drops it. */
+/* On the client's poller. Whether the client is still there is not asked: one that closed only its own side waits for
+ * the answer, and for one that is gone the layer below drops it. */
 static void called(TF_UNUSED tf_ctx *ctx, tf_code code, ProtobufCMessage *response, void *arg)
 {
     struct exchange *x = arg;

@@ -1,7 +1,7 @@
 /* One HTTP request on its way through the gateway, from the parsed header to the access log.
  *
- * It belongs to one thread at a time: a loop's, then perhaps the key thread's, then the rpc client's poller. Exactly one
- * answer_… call ends it. */
+ * It belongs to one thread at a time: a loop's, then perhaps the key thread's, then the rpc client's poller. Exactly
+ * one answer_… call ends it. */
 #pragma once
 
 #include "common/base/ctx.h"
@@ -19,9 +19,9 @@ struct exchange {
     char request_id[EXCHANGE_ID_BYTES];
     int64_t began_us;
     struct gateway_match match;
-    const char *origin; /* of a page that may call, or NULL */
-    bool waited;        /* for keys, once */
-    bool token_bad;     /* a token was given and refused */
+    const char *origin;    /* of a page that may call, or NULL */
+    bool waited;           /* for keys, once */
+    bool token_bad;        /* a token was given and refused */
     struct exchange *next; /* in the pool */
 };
 

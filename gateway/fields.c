@@ -62,7 +62,8 @@ bool fields_type_is_json(const char *content_type)
         do
             p++;
         while (is_blank(*p));
-        if (strncasecmp(p, "charset=", 8) == 0 && strncasecmp(p + 8, "utf-8", 5) != 0 && strncasecmp(p + 8, "\"utf-8\"", 7) != 0)
+        if (strncasecmp(p, "charset=", 8) == 0 && strncasecmp(p + 8, "utf-8", 5) != 0 &&
+            strncasecmp(p + 8, "\"utf-8\"", 7) != 0)
             return false;
         p += strcspn(p, ";");
     }
@@ -95,7 +96,8 @@ static tf_code read_json(tf_ctx *ctx, const struct gateway_route *route, const t
     if (size > size_max) return tf_fail(ctx, TF_TOO_LARGE, "a body of %zu bytes", size);
     code = single_header(ctx, http, "Content-Type", &type);
     if (code) return code;
-    if (!fields_type_is_json(type)) return tf_fail_field(ctx, "Content-Type", "The body must be application/json in UTF-8.");
+    if (!fields_type_is_json(type))
+        return tf_fail_field(ctx, "Content-Type", "The body must be application/json in UTF-8.");
     code = check_encoding(ctx, http);
     if (code) return code;
 
@@ -173,7 +175,8 @@ static tf_code read_body(tf_ctx *ctx, const struct gateway_route *route, const t
 
 /* A body may repeat what the path says, but not contradict it. The default value counts as not given, as everywhere in
  * proto3. */
-static tf_code set_variable(tf_ctx *ctx, const struct gateway_segment *segment, const char *text, ProtobufCMessage *message)
+static tf_code set_variable(tf_ctx *ctx, const struct gateway_segment *segment, const char *text,
+                            ProtobufCMessage *message)
 {
     void *at = field_at(message, segment->offset);
     const char *string = segment->type == GATEWAY_STRING ? *(char **)at : "";
@@ -187,10 +190,17 @@ static tf_code set_variable(tf_ctx *ctx, const struct gateway_segment *segment, 
     if (code) return code;
 
     switch (segment->type) {
-    case GATEWAY_INT64: same = number == *(int64_t *)at; break;
-    case GATEWAY_INT32: same = number == *(int32_t *)at; break;
-    case GATEWAY_STRING: same = strcmp(string, *(char **)at) == 0; break;
-    default: same = false;
+    case GATEWAY_INT64:
+        same = number == *(int64_t *)at;
+        break;
+    case GATEWAY_INT32:
+        same = number == *(int32_t *)at;
+        break;
+    case GATEWAY_STRING:
+        same = strcmp(string, *(char **)at) == 0;
+        break;
+    default:
+        same = false;
     }
     if (same || (!number && !*string)) return TF_OK;
     return tf_fail_field(ctx, segment->name, "The body says otherwise than the path.");
@@ -227,8 +237,8 @@ static const char *shown(tf_ctx *ctx, const char *name)
     return cut ? cut : "query";
 }
 
-static tf_code set_parameter(tf_ctx *ctx, const struct gateway_route *route, const char *pair, size_t size, uint64_t *given,
-                             ProtobufCMessage *message)
+static tf_code set_parameter(tf_ctx *ctx, const struct gateway_route *route, const char *pair, size_t size,
+                             uint64_t *given, ProtobufCMessage *message)
 {
     const char *equals = memchr(pair, '=', size);
     size_t n_name = equals ? (size_t)(equals - pair) : size;
@@ -236,14 +246,19 @@ static tf_code set_parameter(tf_ctx *ctx, const struct gateway_route *route, con
     const struct gateway_parameter *parameter;
     uint64_t bit;
 
-    if (!name) return tf_arena_exhausted(ctx->arena) ? no_room(ctx) : tf_fail_field(ctx, "query", "The encoding is malformed.");
+    if (!name)
+        return tf_arena_exhausted(ctx->arena) ? no_room(ctx)
+                                              : tf_fail_field(ctx, "query", "The encoding is malformed.");
     parameter = parameter_named(route, name);
     if (!parameter) return tf_fail_field(ctx, shown(ctx, name), "There is no such query parameter here.");
     bit = UINT64_C(1) << (parameter - route->parameters);
-    if (*given & bit && !parameter->repeated) return tf_fail_field(ctx, shown(ctx, name), "The parameter stands twice.");
+    if (*given & bit && !parameter->repeated)
+        return tf_fail_field(ctx, shown(ctx, name), "The parameter stands twice.");
     *given |= bit;
     if (equals) value = tf_url_decode(ctx->arena, equals + 1, size - n_name - 1, true);
-    if (!value) return tf_arena_exhausted(ctx->arena) ? no_room(ctx) : tf_fail_field(ctx, shown(ctx, name), "The encoding is malformed.");
+    if (!value)
+        return tf_arena_exhausted(ctx->arena) ? no_room(ctx)
+                                              : tf_fail_field(ctx, shown(ctx, name), "The encoding is malformed.");
     return tf_message_set_text(ctx, message, parameter->name, value);
 }
 
@@ -275,7 +290,8 @@ tf_code fields_set_key(tf_ctx *ctx, const struct gateway_route *route, const cha
     char **at = field_at(message, route->key_offset);
 
     if (!route->needs_key) return TF_OK;
-    /* As an unknown member would be: the default is one string for all, so a member that was given is another pointer. */
+    /* As an unknown member would be: the default is one string for all, so a member that was given is another pointer.
+     */
     if (*at != protobuf_c_empty_string)
         return tf_fail_field(ctx, "request_id", "is not known here: the header Idempotency-Key carries it");
     if (!key) return tf_fail_field(ctx, header, "This call needs the header Idempotency-Key.");

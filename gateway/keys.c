@@ -37,7 +37,8 @@ static bool key_read(tf_ctx *ctx, const SigningKey *from, struct tf_access_key *
     return strcmp(ret_key->kid, from->kid) == 0;
 }
 
-static tf_code fetch(tf_ctx *ctx, gateway_keys *keys, struct tf_access_key out[static TF_ACCESS_KEYS_MAX], size_t *ret_n)
+static tf_code fetch(tf_ctx *ctx, gateway_keys *keys, struct tf_access_key out[static TF_ACCESS_KEYS_MAX],
+                     size_t *ret_n)
 {
     ListSigningKeysRequest request = ListSigningKeysRequest_init;
     ListSigningKeysResponse *response;
@@ -117,9 +118,10 @@ static void tick(tf_ctx *ctx, void *arg)
 
     if (lost) token_cache_clear(keys->cache);
     if (code && was_fresh)
-        tf_log(TF_LOG_WARN, "signing keys not fetched, the known ones stay in use", "reason", tf_code_info(code)->reason,
-               "cause", ctx->error.internal, NULL);
-    if (!code && !was_fresh) tf_log(TF_LOG_INFO, "signing keys fetched", "keys", tf_log_int((char[TF_LOG_INT]){0}, (int64_t)n), NULL);
+        tf_log(TF_LOG_WARN, "signing keys not fetched, the known ones stay in use", "reason",
+               tf_code_info(code)->reason, "cause", ctx->error.internal, NULL);
+    if (!code && !was_fresh)
+        tf_log(TF_LOG_INFO, "signing keys fetched", "keys", tf_log_int((char[TF_LOG_INT]){0}, (int64_t)n), NULL);
     resume_all(waiting);
 }
 

@@ -4,10 +4,11 @@
 #include <stdbool.h>
 #include <stddef.h>
 
-/* "zh-CN" or "en": the one that Accept-Language wants most; the fallback when it is NULL, malformed or wants neither. */
+/* "zh-CN" or "en": the one that Accept-Language wants most; the fallback when it is NULL, malformed or wants neither.
+ */
 const char *gateway_language(const char *accept_language, const char *fallback);
-/* Whether Accept-Encoding names gzip (or all) with a weight above 0. NULL: no, a client that says nothing may be a person
- * who reads bytes. */
+/* Whether Accept-Encoding names gzip (or all) with a weight above 0. NULL: no, a client that says nothing may be a
+ * person who reads bytes. */
 bool gateway_accepts_gzip(const char *accept_encoding);
 /* Whether If-None-Match has the entity tag ("…" with quotes), compared weakly; "*" has every one. NULL: no. */
 bool gateway_etag_matches(const char *if_none_match, const char *etag);

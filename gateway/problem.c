@@ -36,7 +36,8 @@ static void put_error(tf_json_writer *w, const struct tf_error *error)
         if (!is_reserved(error->params[i].name)) put_pair(w, error->params[i].name, error->params[i].value);
 }
 
-void problem_write(tf_buf *out, tf_code code, const struct tf_error *error, const char *language, const char *request_id)
+void problem_write(tf_buf *out, tf_code code, const struct tf_error *error, const char *language,
+                   const char *request_id)
 {
     const struct tf_code_info *info = tf_code_info(code);
     tf_json_writer w = {.out = out};

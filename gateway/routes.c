@@ -71,8 +71,8 @@ static void allow_add(struct gateway_match *match, const char *verb)
     snprintf(match->allow + n, sizeof match->allow - n, "%s%s", n ? ", " : "", verb);
 }
 
-tf_code gateway_route_find(tf_ctx *ctx, const struct gateway_route *routes, size_t n_routes, const char *verb, const char *path,
-                           struct gateway_match *ret_match)
+tf_code gateway_route_find(tf_ctx *ctx, const struct gateway_route *routes, size_t n_routes, const char *verb,
+                           const char *path, struct gateway_match *ret_match)
 {
     struct pieces pieces;
     tf_code code;

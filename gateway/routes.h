@@ -1,8 +1,8 @@
 /* The gateway's routes: what the contracts declare, and which of them a request means.
  *
- * The table is generated at build time (tools/gen/routegen.c) from the google.api.http options, the more specific routes
- * first. A path is compared segment by segment, percent-decoded, so that %2F belongs to a segment's text; empty and dot
- * segments match nothing. An unencoded ':' in the last segment begins the custom verb. */
+ * The table is generated at build time (tools/gen/routegen.c) from the google.api.http options, the more specific
+ * routes first. A path is compared segment by segment, percent-decoded, so that %2F belongs to a segment's text; empty
+ * and dot segments match nothing. An unencoded ':' in the last segment begins the custom verb. */
 #pragma once
 
 #include "common/base/ctx.h"
@@ -61,7 +61,7 @@ struct gateway_match {
     char allow[GATEWAY_ALLOW_BYTES]; /* "GET, HEAD, OPTIONS": what the path offers; "" when there is no such path */
 };
 
-/* The route of a request; HEAD is looked up as GET. TF_METHOD_UNKNOWN, TF_METHOD_NOT_ALLOWED (match->allow is filled), or
- * TF_FIELD_INVALID for a path with malformed encoding. With TF_OK match->allow is filled too. */
-TF_MUSTCHECK tf_code gateway_route_find(tf_ctx *ctx, const struct gateway_route *routes, size_t n_routes, const char *verb,
-                                        const char *path, struct gateway_match *ret_match);
+/* The route of a request; HEAD is looked up as GET. TF_METHOD_UNKNOWN, TF_METHOD_NOT_ALLOWED (match->allow is filled),
+ * or TF_FIELD_INVALID for a path with malformed encoding. With TF_OK match->allow is filled too. */
+TF_MUSTCHECK tf_code gateway_route_find(tf_ctx *ctx, const struct gateway_route *routes, size_t n_routes,
+                                        const char *verb, const char *path, struct gateway_match *ret_match);

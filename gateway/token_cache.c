@@ -45,7 +45,8 @@ void token_cache_free(token_cache *cache)
     free(cache);
 }
 
-bool token_cache_find(token_cache *cache, const char *token, size_t size, tf_time now, struct tf_access_claims *ret_claims)
+bool token_cache_find(token_cache *cache, const char *token, size_t size, tf_time now,
+                      struct tf_access_claims *ret_claims)
 {
     unsigned char digest[TF_SHA256_BYTES];
     bool found = false;

@@ -1,8 +1,8 @@
 /* tf-routegen SET OUT: the gateway's route table (gateway/routes.h) from the google.api.http options of all contracts.
  *
  * Refused, because the gateway could not serve it as declared: a path outside the grammar
- * "/" segment { "/" segment } [ ":" verb ], where a segment is a literal or {field} with a field of the request that is a
- * single int32, int64 or string; two routes that some path would match with none of them the more specific; a named
+ * "/" segment { "/" segment } [ ":" verb ], where a segment is a literal or {field} with a field of the request that is
+ * a single int32, int64 or string; two routes that some path would match with none of them the more specific; a named
  * body or response_body that is no RawBody. Routes come out with the more specific first. */
 #include "contracts.h"
 
@@ -46,7 +46,8 @@ __attribute__((noreturn, format(printf, 1, 2))) static void die(const char *form
     exit(1);
 }
 
-__attribute__((format(printf, 2, 3))) static void complain(const struct contract_method *method, const char *format, ...)
+__attribute__((format(printf, 2, 3))) static void complain(const struct contract_method *method, const char *format,
+                                                           ...)
 {
     va_list args;
 
@@ -128,7 +129,8 @@ static void read_path(struct route *route)
     } else {
         good = good && *s == '\0';
     }
-    if (!good) complain(route->method, "path \"%s\" is not of the form /v1/things/{field}:verb", route->method->http.path);
+    if (!good)
+        complain(route->method, "path \"%s\" is not of the form /v1/things/{field}:verb", route->method->http.path);
 }
 
 static bool in_path(const struct route *route, const struct contract_field *field)
@@ -237,7 +239,9 @@ static void emit_includes(FILE *out)
 
         for (size_t k = 0; k < i; k++)
             seen |= routes[k].file == routes[i].file;
-        if (!seen) fprintf(out, "#include \"%.*s.tf.h\"\n", (int)(strlen(routes[i].file->path) - strlen(".proto")), routes[i].file->path);
+        if (!seen)
+            fprintf(out, "#include \"%.*s.tf.h\"\n", (int)(strlen(routes[i].file->path) - strlen(".proto")),
+                    routes[i].file->path);
     }
 }
 
@@ -275,7 +279,8 @@ static size_t emit_parameters(FILE *out, const struct route *route)
 
     for (size_t i = 0; i < request->n_fields; i++) {
         if (!in_query(route, &request->fields[i])) continue;
-        if (n++ == 0) fprintf(out, "\nstatic const struct gateway_parameter %s_parameters[] = {\n", route->method->snake);
+        if (n++ == 0)
+            fprintf(out, "\nstatic const struct gateway_parameter %s_parameters[] = {\n", route->method->snake);
         fprintf(out, "    {\"%s\", \"%s\", %s},\n", request->fields[i].name, request->fields[i].json_name,
                 request->fields[i].repeated ? "true" : "false");
     }
@@ -288,18 +293,24 @@ static void emit_route(FILE *out, const struct route *route, size_t n_parameters
     const struct contract_method *method = route->method;
     const struct contract_http *http = &method->http;
 
-    fprintf(out, "    {\n        .verb = \"%s\",\n        .path = \"%s\",\n        .name = \"%s %s\",\n", http->verb, http->path, http->verb, http->path);
+    fprintf(out, "    {\n        .verb = \"%s\",\n        .path = \"%s\",\n        .name = \"%s %s\",\n", http->verb,
+            http->path, http->verb, http->path);
     fprintf(out, "        .segments = %s_segments,\n        .n_segments = %zu,\n", method->snake, route->n_segments);
     if (route->custom) fprintf(out, "        .custom = \"%s\",\n", route->custom);
-    if (n_parameters) fprintf(out, "        .parameters = %s_parameters,\n        .n_parameters = %zu,\n", method->snake, n_parameters);
+    if (n_parameters)
+        fprintf(out, "        .parameters = %s_parameters,\n        .n_parameters = %zu,\n", method->snake,
+                n_parameters);
     if (strcmp(http->body, "*") == 0)
         fputs("        .body = GATEWAY_BODY_JSON,\n", out);
     else if (http->body[0])
-        fprintf(out, "        .body = GATEWAY_BODY_RAW,\n        .body_offset = offsetof(%s, %s),\n", method->request->alias, http->body);
+        fprintf(out, "        .body = GATEWAY_BODY_RAW,\n        .body_offset = offsetof(%s, %s),\n",
+                method->request->alias, http->body);
     if (http->response_body[0])
-        fprintf(out, "        .answers_raw = true,\n        .answer_offset = offsetof(%s, %s),\n", method->response->alias, http->response_body);
+        fprintf(out, "        .answers_raw = true,\n        .answer_offset = offsetof(%s, %s),\n",
+                method->response->alias, http->response_body);
     if (method->needs_key)
-        fprintf(out, "        .needs_key = true,\n        .key_offset = offsetof(%s, request_id),\n", method->request->alias);
+        fprintf(out, "        .needs_key = true,\n        .key_offset = offsetof(%s, request_id),\n",
+                method->request->alias);
     fprintf(out, "        .method = &%s_method,\n    },\n", method->snake);
 }
 
@@ -308,7 +319,9 @@ static void emit(FILE *out)
     size_t *n_parameters = calloc(n_routes + 1, sizeof(*n_parameters));
 
     if (!n_parameters) die("out of memory");
-    fputs("/* Generated by tf-routegen from the contracts. */\n#include \"gateway/routes.h\"\n\n#include <stddef.h>\n\n", out);
+    fputs(
+        "/* Generated by tf-routegen from the contracts. */\n#include \"gateway/routes.h\"\n\n#include <stddef.h>\n\n",
+        out);
     emit_includes(out);
     for (size_t i = 0; i < n_routes; i++) {
         emit_segments(out, &routes[i]);
