@@ -16,7 +16,7 @@ static const char session_sql[] = "SET timezone TO 'UTC';"
                                   "SET client_min_messages TO warning;";
 
 /* After so long without an answer a connection attempt counts as the server's failure, not as the caller's haste. */
-enum { SLOW_CONNECT_US = 500 * TF_US_PER_MS };
+enum { SLOW_CONNECT_US = 250 * TF_US_PER_MS };
 
 int64_t tf_pg_until(const tf_ctx *ctx)
 {

@@ -170,8 +170,9 @@ static int setup(void **state)
 
     (void)state;
     snprintf(stream, sizeof(stream), "tf_test:%s:%d", unique_word(), ++nth);
-    diary.n = diary.fail_until = diary.pause_ms = 0;
-    other.n = other.fail_until = other.pause_ms = 0;
+    diary.n = other.n = 0;
+    diary.fail_until = other.fail_until = 0;
+    diary.pause_ms = other.pause_ms = 0;
     return 0;
 }
 
