@@ -72,6 +72,7 @@ static const char *bounds_error(tf_arena *arena, const char *text, size_t size, 
 tf_json *tf_json_parse(tf_arena *arena, const char *text, size_t size, int depth_max, const char **ret_error)
 {
     json_error_t error;
+    const char *near;
     json_t *value;
 
     if (depth_max <= 0 || depth_max > TF_JSON_DEPTH_MAX) depth_max = TF_JSON_DEPTH_MAX;
@@ -83,8 +84,9 @@ tf_json *tf_json_parse(tf_arena *arena, const char *text, size_t size, int depth
     value = json_loadb(text, size, JSON_REJECT_DUPLICATES | JSON_DECODE_ANY, &error);
     if (value) return tf_json_of_jansson(value);
 
-    *ret_error =
-        tf_arena_printf(arena, "line %d, column %d: %s", TF_MAX(error.line, 1), TF_MAX(error.column, 1), error.text);
+    near = strstr(error.text, " near '"); /* jansson's excerpt may cut a character, or show what should stay unseen */
+    *ret_error = tf_arena_printf(arena, "line %d, column %d: %.*s", TF_MAX(error.line, 1), TF_MAX(error.column, 1),
+                                 near ? (int)(near - error.text) : (int)strlen(error.text), error.text);
     if (!*ret_error) *ret_error = "not JSON";
     return NULL;
 }
