@@ -148,7 +148,8 @@ static void copy_text(char *out, size_t size, const tf_json *value)
 /* One line of the journal; the last line of a charge holds its state. */
 static bool replay(tf_arena *arena, const char *line, size_t size)
 {
-    tf_cleanup(tf_json_freep) tf_json *j = tf_json_parse(arena, line, size, 4, NULL);
+    const char *error;
+    tf_cleanup(tf_json_freep) tf_json *j = tf_json_parse(arena, line, size, 4, &error);
     struct charge c = {0};
     struct charge_node *node;
 
@@ -213,8 +214,20 @@ bool books_open(const char *path, char *error, size_t size)
 
 void books_close(void)
 {
+    struct charge_node *c, *next_c;
+    struct refund_node *r, *next_r;
+
     if (books.fd >= 0) close(books.fd);
     books.fd = -1;
+    HASH_ITER (hh, books.charges, c, next_c) {
+        HASH_DEL(books.charges, c);
+        free(c);
+    }
+    HASH_ITER (hh, books.refunds, r, next_r) {
+        HASH_DEL(books.refunds, r);
+        free(r);
+    }
+    books.n_faults = 0;
 }
 
 static bool same_charge(const struct charge *a, const struct charge *b)

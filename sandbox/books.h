@@ -41,6 +41,7 @@ enum books_result { BOOKS_OK, BOOKS_AGAIN, BOOKS_UNKNOWN, BOOKS_CONFLICT, BOOKS_
 
 /* Reads the journal. False with a sentence. */
 bool books_open(const char *path, char *error, size_t size);
+/* Closes the journal and forgets everything. */
 void books_close(void);
 /* Makes a charge; BOOKS_AGAIN: the same one exists; BOOKS_CONFLICT: another one with this id. */
 enum books_result books_charge(const struct charge *charge, struct charge *ret_charge);

@@ -21,12 +21,3 @@ enum payment_move payment_decide(const struct payment_facts *stored, int outcome
         return MOVE_NONE;
     }
 }
-
-int64_t payment_query_pause_ms(int64_t first_ms, int queries)
-{
-    int64_t pause = first_ms;
-
-    for (int i = 0; i < queries && pause < 60000; i++)
-        pause *= 2;
-    return pause < 60000 ? pause : 60000;
-}

@@ -22,6 +22,3 @@ struct payment_facts {
     bool over; /* its time to pay has ended */
 };
 enum payment_move payment_decide(const struct payment_facts *stored, int outcome, int64_t amount_minor, const char *currency);
-
-/* Milliseconds until the provider is asked again after `queries` questions: first, first*2, … up to 60 s. */
-int64_t payment_query_pause_ms(int64_t first_ms, int queries);
