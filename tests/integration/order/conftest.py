@@ -3,10 +3,11 @@
 import os
 import socket
 
+import psycopg
 import pytest
 import redis
 
-from inventory_model import PrivateRedis, load_library
+from inventory_model import ROOT, PrivateRedis, load_library
 
 
 def free_port():
@@ -48,3 +49,21 @@ def server():
 
     yield private, again
     private.stop()
+
+
+@pytest.fixture(scope="session")
+def dsn():
+    """A schema of this run's own with all tables of order."""
+    base = os.environ.get("TF_TEST_PG_DSN")
+    if not base:
+        pytest.skip("TF_TEST_PG_DSN is not set")
+    schema = f"order_sql_{os.getpid()}"
+    with psycopg.connect(base, autocommit=True) as admin:
+        admin.execute(f"CREATE SCHEMA {schema}")
+        admin.execute(f"SET search_path = {schema}")
+        for folder in ("platform", "order"):
+            for file in sorted((ROOT / "sql" / folder).glob("*.sql")):
+                admin.execute(file.read_text())
+    yield f"{base} options='-csearch_path={schema}'"
+    with psycopg.connect(base, autocommit=True) as admin:
+        admin.execute(f"DROP SCHEMA {schema} CASCADE")
