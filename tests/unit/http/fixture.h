@@ -6,12 +6,12 @@
 enum {
     HEADER_MAX = 4096,
     BODY_MAX = 65536,
-    HEADER_MS = 400,
-    BODY_MS = 500,
-    IDLE_MS = 600,
+    HEADER_MS = 1000,
+    BODY_MS = 1000,
+    IDLE_MS = 1500,
     CONNECTIONS_MAX = 1100,
-    WAIT_MS = 3000, /* for what must come */
-    BIG_BYTES = 12 * 1024 * 1024,
+    WAIT_MS = 6000, /* for what must come */
+    BIG_BYTES = 24 * 1024 * 1024,
 };
 
 #define HOST "Host: a\r\n"
