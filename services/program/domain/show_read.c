@@ -45,7 +45,8 @@ static bool amount_read(struct reading *r, const struct path *at, const tf_json 
     default:
         return fault_add(r->faults, at, "must be an amount such as 580 or \"79.50\"");
     }
-    return good ? true : fault_add(r->faults, at, "must be an amount with at most %d decimals", decimals);
+    return good ? true : fault_add(r->faults, at, "must be an amount of at most %d digits, %d of them decimals", MONEY_MINOR_MAX_DIGITS,
+                                    decimals);
 }
 
 static bool price_line_read(struct reading *r, const struct path *at, const tf_json *value, int decimals, size_t kind,
