@@ -77,38 +77,52 @@ static Timestamp *seconds(tf_arena *arena, int64_t s)
     return time;
 }
 
-static struct sale *make_sale(tf_ctx *ctx)
+const struct fixture_show fixture_show_default = {
+    .show_id = FIXTURE_SHOW,
+    .version = 3,
+    .opens_s = FIXTURE_OPENS_S,
+    .closes_s = FIXTURE_CLOSES_S,
+    .start_s = FIXTURE_START_S,
+    .rule = ATTENDEE_RULE_NONE,
+    .hold_seconds = 600,
+    .account_limit = 6,
+    .face_minor = 10000,
+    .row_a = 10,
+};
+
+void *fixture_pack(tf_arena *a, const struct fixture_show *show, size_t *ret_size)
 {
     static const char *const labels[] = {"1", "2", "3", "4", "5", "6", "7", "8", "9", "10", "11", "Box 12"};
     static int32_t blocked[] = {41, 40};
     SaleSnapshot snapshot = SaleSnapshot_init;
-    tf_arena *a = ctx->arena;
-    SaleTier *tiers[] = {tier(a, 1, TIER_KIND_SEATED, 10000, 500), tier(a, 2, TIER_KIND_SEATED, 6000, 0),
+    SaleTier *tiers[] = {tier(a, 1, TIER_KIND_SEATED, show->face_minor, 500), tier(a, 2, TIER_KIND_SEATED, 6000, 0),
                          tier(a, 3, TIER_KIND_STANDING, 3000, 0)};
-    SaleSegment *segments[] = {segment(a, 1, 32, 10, 0, "A"), segment(a, 1, 48, 20, 0, "B"),
+    SaleSegment *segments[] = {segment(a, 1, 32, show->row_a, 0, "A"), segment(a, 1, 48, 20, 0, "B"),
                                segment(a, 2, 80, 12, 1, "12排"), segment(a, 3, 96, 100, 2, "")};
     SaleSection *sections[] = {section(a, "池座", "Stalls", "East gate"), section(a, "楼座", "Balcony", ""),
                                section(a, "内场", "Floor", "West gate")};
-    struct sale *sale;
-    void *packed;
-    size_t size;
 
     segments[2]->labels = (char **)labels;
     segments[2]->n_labels = TF_COUNT(labels);
-    snapshot.show_id = FIXTURE_SHOW;
-    snapshot.version = 3;
-    snapshot.organiser_id = 11;
+    snapshot.show_id = show->show_id;
+    snapshot.version = show->version;
+    snapshot.organiser_id = FIXTURE_ORGANISER;
     snapshot.program_id = 12;
     snapshot.title = texts(a, "天鹅湖", "Swan Lake");
+    snapshot.picture = (char *)"/pictures/swan.jpg";
+    snapshot.venue_name = texts(a, "大剧院", "Grand Theatre");
+    snapshot.venue_address = texts(a, "人民大道300号", "300 People's Avenue");
+    snapshot.entry_rule = texts(a, "凭票入场", "One ticket a person");
     snapshot.time_zone = (char *)"Asia/Shanghai";
-    snapshot.start_time = seconds(a, FIXTURE_START_S);
-    snapshot.opens_time = seconds(a, FIXTURE_OPENS_S);
-    snapshot.closes_time = seconds(a, FIXTURE_CLOSES_S);
+    snapshot.start_time = seconds(a, show->start_s);
+    snapshot.opens_time = seconds(a, show->opens_s);
+    snapshot.closes_time = seconds(a, show->closes_s);
     snapshot.currency = (char *)"CNY";
-    snapshot.account_limit = 6;
+    snapshot.account_limit = show->account_limit;
     snapshot.order_limit = 6;
-    snapshot.hold_seconds = 600;
-    snapshot.attendee_rule = ATTENDEE_RULE_NONE;
+    snapshot.hold_seconds = show->hold_seconds;
+    snapshot.attendee_rule = (AttendeeRule)show->rule;
+    snapshot.one_pending_order = show->one_pending_order;
     snapshot.choice_allowed = true;
     snapshot.tiers = tiers;
     snapshot.n_tiers = TF_COUNT(tiers);
@@ -118,8 +132,15 @@ static struct sale *make_sale(tf_ctx *ctx)
     snapshot.n_sections = TF_COUNT(sections);
     snapshot.blocked_place_nos = blocked;
     snapshot.n_blocked_place_nos = TF_COUNT(blocked);
+    return tf_pb_pack(a, &snapshot.base, ret_size);
+}
 
-    packed = tf_pb_pack(a, &snapshot.base, &size);
+static struct sale *make_sale(tf_ctx *ctx)
+{
+    struct sale *sale;
+    size_t size;
+    void *packed = fixture_pack(ctx->arena, &fixture_show_default, &size);
+
     if (sale_decode(ctx, packed, size, &sale)) fail_msg("the fixture's snapshot: %s", ctx->error.internal);
     return sale;
 }

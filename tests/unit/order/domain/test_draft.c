@@ -6,13 +6,13 @@ enum { LIST_MAX = 24 };
 
 struct row {
     const char *name;
-    int rule; /* 0: NONE */
-    int32_t places[LIST_MAX]; /* ended by 0 */
+    int rule;                             /* 0: NONE */
+    int32_t places[LIST_MAX];             /* ended by 0 */
     struct hold_choice choices[LIST_MAX]; /* ended by count 0 with tier 0 */
     int64_t attendees[LIST_MAX];
     const char *names[LIST_MAX];
     const char *request_id; /* NULL: a good one */
-    bool no_choice; /* the show does not let buyers choose places */
+    bool no_choice;         /* the show does not let buyers choose places */
     tf_code code;
     const char *field;
     int n_tickets;
@@ -92,11 +92,7 @@ static const struct row rows[] = {
      .code = TF_FIELD_INVALID,
      .field = "choices[1].count"},
     {.name = "a huge count", .choices = {{1, INT32_MAX, false}}, .code = TF_FIELD_INVALID, .field = "choices[0].count"},
-    {.name = "a short key",
-     .places = {32},
-     .request_id = "short_7",
-     .code = TF_FIELD_INVALID,
-     .field = "request_id"},
+    {.name = "a short key", .places = {32}, .request_id = "short_7", .code = TF_FIELD_INVALID, .field = "request_id"},
     {.name = "an empty key", .places = {32}, .request_id = "", .code = TF_FIELD_INVALID, .field = "request_id"},
     {.name = "a key with a blank",
      .places = {32},
@@ -271,8 +267,7 @@ static void test_assign(void **state)
     for (size_t i = 0; i < TF_COUNT(cases); i++) {
         int32_t got[SALE_ORDER_PLACES_MAX];
 
-        CHECK(cases[i].name,
-              draft_assign(&cases[i].draft, f->sale, cases[i].places, cases[i].n, got) == cases[i].fits);
+        CHECK(cases[i].name, draft_assign(&cases[i].draft, f->sale, cases[i].places, cases[i].n, got) == cases[i].fits);
         for (int t = 0; cases[i].fits && t < cases[i].n; t++)
             CHECK(cases[i].name, got[t] == cases[i].want[t]);
     }

@@ -38,8 +38,7 @@ static void test_refused(void **state)
         int64_t got[3];
 
         tf_error_clear(&f->ctx);
-        CHECK(rows[i].name,
-              page_token_read(&f->ctx, rows[i].token, rows[i].kind, got, rows[i].n) == TF_FIELD_INVALID);
+        CHECK(rows[i].name, page_token_read(&f->ctx, rows[i].token, rows[i].kind, got, rows[i].n) == TF_FIELD_INVALID);
         CHECK_TEXT(rows[i].name, f->ctx.error.field, "page_token");
     }
 }
@@ -52,9 +51,12 @@ static void test_size(void **state)
         tf_code code;
         int size;
     } rows[] = {
-        {"not said", 0, TF_OK, 20},      {"one", 1, TF_OK, 1},
-        {"the most", 50, TF_OK, 50},     {"too many", 51, TF_FIELD_INVALID, 0},
-        {"negative", -1, TF_FIELD_INVALID, 0}, {"absurd", INT32_MIN, TF_FIELD_INVALID, 0},
+        {"not said", 0, TF_OK, 20},
+        {"one", 1, TF_OK, 1},
+        {"the most", 50, TF_OK, 50},
+        {"too many", 51, TF_FIELD_INVALID, 0},
+        {"negative", -1, TF_FIELD_INVALID, 0},
+        {"absurd", INT32_MIN, TF_FIELD_INVALID, 0},
     };
     struct fixture *f = *state;
 

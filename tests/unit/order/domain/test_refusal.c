@@ -84,8 +84,7 @@ static void test_holds(void **state)
 
     for (size_t i = 0; i < TF_COUNT(rows); i++) {
         fixture_reset(f);
-        CHECK_TEXT(rows[i].name,
-                   tf_code_info(refusal_of_hold(&f->ctx, f->sale, &rows[i].hold, NOW, 123456789))->reason,
+        CHECK_TEXT(rows[i].name, tf_code_info(refusal_of_hold(&f->ctx, f->sale, &rows[i].hold, NOW, 123456789))->reason,
                    tf_code_info(rows[i].code)->reason);
         CHECK(rows[i].name, f->ctx.error.code == rows[i].code);
         CHECK(rows[i].name, (f->ctx.error.retry_after_ms > 0) == rows[i].retry);

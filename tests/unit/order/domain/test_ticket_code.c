@@ -64,7 +64,8 @@ static void test_documented(void **state)
 
     assert_string_equal(tf_base64_encode(k->arena, k->public.bytes, sizeof(k->public.bytes), true),
                         "A6EHv_POEL4dcN0Y50vAmWfk1jCbpQ1fHdyGZBJVMbg");
-    assert_string_equal(k->code, "TF1.AQkBAhEiM0RVZneIAAAAAAAAEmc.r16uVDP-KArBTndP7i8w4RIY-Bl553SiOFMqvxqSkI4t3ie6vdIoghS0Ho3VW7G8LWunDpjtC-I4KZZmYF5tDg");
+    assert_string_equal(k->code, "TF1.AQkBAhEiM0RVZneIAAAAAAAAEmc.r16uVDP-KArBTndP7i8w4RIY-"
+                                 "Bl553SiOFMqvxqSkI4t3ie6vdIoghS0Ho3VW7G8LWunDpjtC-I4KZZmYF5tDg");
 }
 
 static void test_forged(void **state)

@@ -33,8 +33,10 @@ static void test_retry(void **state)
         tf_time left;
         int min_ms, max_ms;
     } rows[] = {
-        {"past", -5 * S, 0, 200},        {"now", 0, 0, 200},
-        {"in a second", S, 1000, 1250},  {"in ten seconds", 10 * S, 10000, 12000},
+        {"past", -5 * S, 0, 200},
+        {"now", 0, 0, 200},
+        {"in a second", S, 1000, 1250},
+        {"in ten seconds", 10 * S, 10000, 12000},
         {"in a week", 7 * 86400 * S, WINDOW_RETRY_MS_MAX - 2000, WINDOW_RETRY_MS_MAX},
     };
 
@@ -68,9 +70,8 @@ static void test_offer(void **state)
 
     (void)state;
     for (size_t i = 0; i < TF_COUNT(rows); i++)
-        CHECK(rows[i].name,
-              (int)offer_state(rows[i].phase, (SaleState)rows[i].sale_state,
-                               offer_by_places(rows[i].free, rows[i].held)) == rows[i].state);
+        CHECK(rows[i].name, (int)offer_state(rows[i].phase, (SaleState)rows[i].sale_state,
+                                             offer_by_places(rows[i].free, rows[i].held)) == rows[i].state);
 }
 
 static void test_over(void **state)

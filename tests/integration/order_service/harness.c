@@ -1,0 +1,672 @@
+/* Children, stand-ins and the many small things that a story needs. */
+#include "tests/integration/order_service/harness.h"
+
+#include "common/base/text.h"
+#include "common/chassis/bus.h"
+#include "common/chassis/engine.h"
+#include "common/crypto/crypto.h"
+#include "common/redis/redis.h"
+#include "common/rpc/pb_time.h"
+#include "ticketflow/pay/v1/events.tf.h"
+#include "ticketflow/program/v1/program.tf.h"
+#include "ticketflow/program/v1/sale.tf.h"
+#include "ticketflow/user/v1/user.tf.h"
+
+#include <arpa/inet.h>
+#include <fcntl.h>
+#include <pthread.h>
+#include <signal.h>
+#include <stdatomic.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <sys/socket.h>
+#include <sys/stat.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+enum { SNAPSHOTS_MAX = 64, PAGE_BYTES = 300, CALL_MS = 8000, START_MS = 20000, TEXT = 512 };
+
+tf_rpc_client *order_client;
+tf_pg *order_pg;
+
+static struct {
+    char dir[64], dsn[TEXT];
+    char redis_address[32], order_address[32], user_address[32], program_address[32];
+    pid_t redis, order;
+    struct tf_identity_key key;
+    tf_rpc_server *user, *program;
+    tf_redis *mux;
+    struct tf_redis_config mux_config;
+    tf_engine *engine;
+    pthread_mutex_t lock; /* of snapshots */
+    struct {
+        int64_t show_id;
+        int32_t version;
+        void *data;
+        size_t size;
+    } snapshots[SNAPSHOTS_MAX];
+    size_t n_snapshots;
+    int64_t next_id;
+} world = {.lock = PTHREAD_MUTEX_INITIALIZER};
+
+/* ---- children ------------------------------------------------------------------------------------------------------
+ */
+
+static void free_address(char out[static 32])
+{
+    struct sockaddr_in address = {.sin_family = AF_INET, .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
+    socklen_t size = sizeof(address);
+    int fd = socket(AF_INET, SOCK_STREAM, 0);
+
+    assert_true(fd >= 0 && bind(fd, (struct sockaddr *)&address, size) == 0);
+    assert_int_equal(getsockname(fd, (struct sockaddr *)&address, &size), 0);
+    close(fd);
+    snprintf(out, 32, "127.0.0.1:%d", ntohs(address.sin_port));
+}
+
+static pid_t spawn(char *const argv[], const char *log)
+{
+    pid_t pid = fork();
+
+    assert_true(pid >= 0);
+    if (pid) return pid;
+    int fd = open(log, O_WRONLY | O_CREAT | O_APPEND, 0600);
+    dup2(fd, STDOUT_FILENO);
+    dup2(fd, STDERR_FILENO);
+    execvp(argv[0], argv);
+    _exit(127);
+}
+
+static void stop(pid_t *pid, int signal)
+{
+    if (*pid <= 0) return;
+    kill(*pid, signal);
+    waitpid(*pid, NULL, 0);
+    *pid = 0;
+}
+
+static char *in_dir(char out[static TEXT], const char *name)
+{
+    snprintf(out, TEXT, "%s/%s", world.dir, name);
+    return out;
+}
+
+static bool redis_answers(void *arg)
+{
+    const char *port = strchr(world.redis_address, ':') + 1;
+    struct sockaddr_in address = {
+        .sin_family = AF_INET, .sin_addr.s_addr = htonl(INADDR_LOOPBACK), .sin_port = htons((uint16_t)atoi(port))};
+    int fd = socket(AF_INET, SOCK_STREAM, 0);
+    bool up = connect(fd, (struct sockaddr *)&address, sizeof(address)) == 0;
+
+    (void)arg;
+    close(fd);
+    return up;
+}
+
+static void start_redis(void)
+{
+    char log[TEXT];
+    char *port = strchr(world.redis_address, ':') + 1;
+    char *argv[] = {(char *)"redis-server",
+                    (char *)"--port",
+                    port,
+                    (char *)"--bind",
+                    (char *)"127.0.0.1",
+                    (char *)"--save",
+                    (char *)"",
+                    (char *)"--appendonly",
+                    (char *)"no",
+                    (char *)"--dir",
+                    world.dir,
+                    (char *)"--maxmemory-policy",
+                    (char *)"noeviction",
+                    NULL};
+
+    world.redis = spawn(argv, in_dir(log, "redis.log"));
+    wait_until(redis_answers, NULL, START_MS, "redis-server");
+}
+
+void harness_restart_redis(void)
+{
+    stop(&world.redis, SIGKILL);
+    start_redis();
+}
+
+static void make_keys(void)
+{
+    char path[TEXT];
+    tf_ctx ctx;
+    size_t size;
+
+    ctx_start(&ctx, 1000);
+    ASSERT_OK(&ctx, tf_key_make(&ctx, in_dir(path, "internal.key"), 32));
+    ASSERT_OK(&ctx, tf_key_read(&ctx, path, 32, world.key.secret, sizeof(world.key.secret), &size));
+    world.key.size = size;
+    ASSERT_OK(&ctx, tf_key_make(&ctx, in_dir(path, "ticket.key"), 32));
+    tf_ctx_done(&ctx);
+}
+
+static void make_database(void)
+{
+    struct tf_pg_config config = {.dsn = env_or_fail("TF_TEST_PG_DSN", "where databases may be made"),
+                                  .name = "test",
+                                  .connections_max = 4,
+                                  .connect_timeout_ms = 2000};
+    tf_pg *pg = tf_pg_new(&config);
+    struct tf_pg_stmt create = {.name = "create", .writes = true};
+    char sql[TEXT];
+    tf_pg_params params;
+    tf_ctx ctx;
+
+    snprintf(sql, sizeof(sql), "CREATE DATABASE %s", unique_word());
+    create.sql = sql;
+    ctx_start(&ctx, 10000);
+    tf_pg_params_init(&params, &ctx);
+    ASSERT_OK(&ctx, tf_pg_query(&ctx, pg, &create, &params, NULL));
+    tf_ctx_done(&ctx);
+    tf_pg_free(pg);
+
+    snprintf(world.dsn, sizeof(world.dsn), "%s dbname=%s", config.dsn, unique_word());
+    config.dsn = world.dsn;
+    order_pg = tf_pg_new(&config);
+}
+
+static void drop_database(void)
+{
+    struct tf_pg_config config = {
+        .dsn = getenv("TF_TEST_PG_DSN"), .name = "test", .connections_max = 1, .connect_timeout_ms = 2000};
+    tf_pg *pg = tf_pg_new(&config);
+    struct tf_pg_stmt drop = {.name = "drop", .writes = true};
+    char sql[TEXT];
+    tf_pg_params params;
+    tf_ctx ctx;
+
+    snprintf(sql, sizeof(sql), "DROP DATABASE %s WITH (FORCE)", unique_word());
+    drop.sql = sql;
+    ctx_start(&ctx, 10000);
+    tf_pg_params_init(&params, &ctx);
+    (void)!tf_pg_query(&ctx, pg, &drop, &params, NULL);
+    tf_ctx_done(&ctx);
+    tf_pg_free(pg);
+}
+
+static void start_order(void)
+{
+    static char args[12][TEXT + 64];
+    char log[TEXT], path[TEXT];
+    char *argv[16] = {(char *)TF_ORDER_PROGRAM};
+    int n = 0, status;
+    pid_t migrate;
+
+    snprintf(args[n++], sizeof(args[0]), "--pg_dsn=%s", world.dsn);
+    snprintf(args[n++], sizeof(args[0]), "--redis_address=%s", world.redis_address);
+    snprintf(args[n++], sizeof(args[0]), "--internal_key_file=%s", in_dir(path, "internal.key"));
+    snprintf(args[n++], sizeof(args[0]), "--ticket_key_file=%s", in_dir(path, "ticket.key"));
+    snprintf(args[n++], sizeof(args[0]), "--listen=%s", world.order_address);
+    snprintf(args[n++], sizeof(args[0]), "--peers=user=%s,program=%s", world.user_address, world.program_address);
+    snprintf(args[n++], sizeof(args[0]), "--hold_floor_s=1");
+    snprintf(args[n++], sizeof(args[0]), "--intent_ms=1000");
+    snprintf(args[n++], sizeof(args[0]), "--bus_attempts_max=2");
+    for (int i = 0; i < n; i++)
+        argv[i + 1] = args[i];
+
+    argv[n + 1] = (char *)"--migrate";
+    migrate = spawn(argv, in_dir(log, "order.log"));
+    assert_int_equal(waitpid(migrate, &status, 0), migrate);
+    if (status) fail_msg("tf-order --migrate failed: see %s", log);
+    argv[n + 1] = NULL;
+    world.order = spawn(argv, log);
+}
+
+/* ---- stand-ins for user and program
+ * ---------------------------------------------------------------------------------- */
+
+static tf_code resolve(tf_ctx *ctx, const ProtobufCMessage *raw_request, ProtobufCMessage *raw_response)
+{
+    const ResolveAttendeesRequest *request = (const ResolveAttendeesRequest *)raw_request;
+    ResolveAttendeesResponse *response = (ResolveAttendeesResponse *)raw_response;
+
+    response->attendees = TF_NEW_ARRAY(ctx->arena, ResolvedAttendee *, request->n_attendee_ids);
+    for (size_t i = 0; i < request->n_attendee_ids; i++) {
+        int64_t id = request->attendee_ids[i];
+        ResolvedAttendee *attendee = TF_NEW(ctx->arena, ResolvedAttendee);
+
+        if (id / 10 != request->user_id) {
+            tf_code code = tf_fail(ctx, TF_NOT_FOUND, "another's attendee");
+
+            ctx->error.field = tf_arena_printf(ctx->arena, "attendee_ids[%zu]", i);
+            return code;
+        }
+        *attendee = (ResolvedAttendee)ResolvedAttendee_init;
+        attendee->attendee_id = id;
+        attendee->name = tf_arena_printf(ctx->arena, "Person %d", (int)(id % 10));
+        attendee->id_number_masked = (char *)"1101**********1234";
+        attendee->verified = id % 10 != 9;
+        attendee->person = tf_arena_printf(ctx->arena, "%064d", (int)(id % 10));
+        response->attendees[i] = attendee;
+    }
+    response->n_attendees = request->n_attendee_ids;
+    return TF_OK;
+}
+
+static tf_code snapshot(tf_ctx *ctx, const ProtobufCMessage *raw_request, ProtobufCMessage *raw_response)
+{
+    const GetSaleSnapshotRequest *request = (const GetSaleSnapshotRequest *)raw_request;
+    GetSaleSnapshotResponse *response = (GetSaleSnapshotResponse *)raw_response;
+    tf_code code = tf_fail(ctx, TF_NOT_FOUND, "no such snapshot");
+
+    pthread_mutex_lock(&world.lock);
+    for (size_t i = 0; i < world.n_snapshots; i++) {
+        size_t size = world.snapshots[i].size;
+
+        if (world.snapshots[i].show_id != request->show_id || world.snapshots[i].version != request->version) continue;
+        response->total_size = (int64_t)size;
+        response->data.len = TF_MIN((size_t)PAGE_BYTES, size - (size_t)request->offset);
+        response->data.data =
+            tf_arena_memdup(ctx->arena, (char *)world.snapshots[i].data + request->offset, response->data.len);
+        tf_error_clear(ctx);
+        code = TF_OK;
+    }
+    pthread_mutex_unlock(&world.lock);
+    return code;
+}
+
+static tf_rpc_server *stand_in(const char *service, char address[static 32],
+                               const struct tf_rpc_service *const *services)
+{
+    struct tf_rpc_server_config config = {.service = service,
+                                          .services = services,
+                                          .identity_key = &world.key,
+                                          .clock = tf_clock_system(),
+                                          .workers = 4,
+                                          .queue_max = 64,
+                                          .message_max = 1 << 20,
+                                          .arena_max = 4 << 20};
+    tf_rpc_server *server;
+    const char *error;
+
+    free_address(address);
+    config.address = address;
+    if (tf_rpc_server_start(&config, &server, &error)) fail_msg("%s", error);
+    tf_rpc_server_set_serving(server, true);
+    return server;
+}
+
+static void start_stand_ins(void)
+{
+    static const struct tf_rpc_binding user_bindings[] = {{&resolve_attendees_method, resolve}};
+    static const struct tf_rpc_service user = {"ticketflow.user.v1.UserService", user_bindings, 1};
+    static const struct tf_rpc_service *const users[] = {&user, NULL};
+    static const struct tf_rpc_binding program_bindings[] = {{&get_sale_snapshot_method, snapshot}};
+    static const struct tf_rpc_service program = {"ticketflow.program.v1.ProgramService", program_bindings, 1};
+    static const struct tf_rpc_service *const programs[] = {&program, NULL};
+
+    world.user = stand_in("user", world.user_address, users);
+    world.program = stand_in("program", world.program_address, programs);
+}
+
+/* ---- callers
+ * ----------------------------------------------------------------------------------------------------------- */
+
+void as_buyer(tf_ctx *ctx, int64_t user_id)
+{
+    ctx_start(ctx, CALL_MS);
+    ctx->identity = (struct tf_identity){.caller = "gateway", .user_id = user_id, .session_id = 1};
+    ctx->language = "en";
+}
+
+void as_operator(tf_ctx *ctx, uint32_t roles, int64_t organiser_id)
+{
+    as_buyer(ctx, 999999);
+    ctx->identity.roles = roles;
+    ctx->identity.organiser_id = organiser_id;
+}
+
+static tf_code availability(tf_ctx *ctx, int64_t show_id, GetAvailabilityResponse **ret)
+{
+    GetAvailabilityRequest request = GetAvailabilityRequest_init;
+
+    request.show_id = show_id;
+    return call_get_availability(ctx, order_client, &request, ret);
+}
+
+static bool order_serves(void *arg)
+{
+    GetAvailabilityResponse *response;
+    tf_code code;
+    tf_ctx ctx;
+
+    (void)arg;
+    assert_int_equal(waitpid(world.order, NULL, WNOHANG), 0);
+    as_buyer(&ctx, 0);
+    code = availability(&ctx, 1, &response);
+    tf_ctx_done(&ctx);
+    return code == TF_NOT_FOUND;
+}
+
+int harness_start(void **state)
+{
+    struct tf_rpc_client_config config = {.service = "order",
+                                          .caller = "gateway",
+                                          .identity_key = &world.key,
+                                          .clock = tf_clock_system(),
+                                          .message_max = 4 << 20};
+    const char *endpoint = world.order_address;
+
+    (void)state;
+    signal(SIGPIPE, SIG_IGN);
+    if (!tf_crypto_init()) return -1;
+    world.next_id = tf_now_us();
+    snprintf(world.dir, sizeof(world.dir), "/tmp/%s", unique_word());
+    if (mkdir(world.dir, 0700)) return -1;
+    make_keys();
+    make_database();
+    free_address(world.redis_address);
+    start_redis();
+    start_stand_ins();
+    free_address(world.order_address);
+    start_order();
+
+    world.mux_config =
+        (struct tf_redis_config){.address = world.redis_address, .connect_timeout_ms = 1000, .queue_max = 64};
+    world.mux = tf_redis_new(&world.mux_config);
+    world.engine = tf_engine_streams_new(world.mux, &world.mux_config);
+    order_client = tf_rpc_client_new(&config);
+    tf_rpc_client_set_endpoints(order_client, &endpoint, 1);
+    wait_until(order_serves, NULL, START_MS, "tf-order");
+    return 0;
+}
+
+int harness_stop(void **state)
+{
+    (void)state;
+    stop(&world.order, SIGTERM);
+    if (world.engine) world.engine->ops->free(world.engine);
+    if (world.mux) tf_redis_free(world.mux);
+    if (order_client) tf_rpc_client_free(order_client);
+    if (order_pg) tf_pg_free(order_pg);
+    if (world.user) tf_rpc_server_stop(world.user, 100);
+    if (world.program) tf_rpc_server_stop(world.program, 100);
+    stop(&world.redis, SIGKILL);
+    drop_database();
+    for (size_t i = 0; i < world.n_snapshots; i++)
+        free(world.snapshots[i].data);
+    return 0;
+}
+
+/* ---- events
+ * ------------------------------------------------------------------------------------------------------------ */
+
+void send_event(const char *topic, const char *type, int64_t aggregate_id, const ProtobufCMessage *payload)
+{
+    struct tf_event event = {.event_id = ++world.next_id,
+                             .topic = topic,
+                             .type = type,
+                             .version = 1,
+                             .aggregate_id = aggregate_id,
+                             .organiser_id = FIXTURE_ORGANISER};
+    struct tf_engine_message message = {.topic = topic, .key = aggregate_id};
+    struct tf_pg_bytes envelope;
+    tf_ctx ctx;
+
+    ctx_start(&ctx, CALL_MS);
+    event.payload = tf_pb_pack(ctx.arena, payload, &event.size);
+    ASSERT_OK(&ctx, tf_event_pack(&ctx, &event, tf_now_us(), &envelope));
+    message.data = envelope.data;
+    message.size = envelope.size;
+    ASSERT_OK(&ctx, world.engine->ops->publish(&ctx, world.engine, &message, 1));
+    tf_ctx_done(&ctx);
+}
+
+void pay_says(const char *type, int64_t payment_id, int64_t order_no, const char *currency, int64_t amount_minor)
+{
+    PaymentChanged payment = PaymentChanged_init;
+
+    payment.payment_id = payment_id;
+    payment.order_no = order_no;
+    payment.method = (char *)"sandbox";
+    payment.currency = (char *)currency;
+    payment.amount_minor = amount_minor;
+    send_event("payment", type, order_no, &payment.base);
+}
+
+void pay_says_refund(const char *type, int64_t refund_id, int64_t payment_id, int64_t order_no)
+{
+    RefundChanged refund = RefundChanged_init;
+
+    refund.refund_id = refund_id;
+    refund.payment_id = payment_id;
+    refund.order_no = order_no;
+    send_event("payment", type, order_no, &refund.base);
+}
+
+int64_t new_show_id(void)
+{
+    return ++world.next_id;
+}
+
+struct fixture_show show_on_sale(void)
+{
+    struct fixture_show show = fixture_show_default;
+    int64_t now_s = tf_now_us() / TF_US_PER_S;
+
+    show.show_id = new_show_id();
+    show.version = 1;
+    show.opens_s = now_s - 60;
+    show.closes_s = now_s + 3600;
+    show.start_s = now_s + 86400;
+    return show;
+}
+
+void announce(const struct fixture_show *show, const char *type)
+{
+    ShowPublished published = ShowPublished_init;
+    unsigned char digest[TF_SHA256_BYTES];
+    tf_ctx ctx;
+    void *packed;
+    size_t size, i;
+
+    ctx_start(&ctx, CALL_MS);
+    packed = fixture_pack(ctx.arena, show, &size);
+    tf_sha256(packed, size, digest);
+    published.show_id = show->show_id;
+    published.version = show->version;
+    published.digest.data = digest;
+    published.digest.len = sizeof(digest);
+
+    pthread_mutex_lock(&world.lock);
+    assert_true(world.n_snapshots < SNAPSHOTS_MAX);
+    i = world.n_snapshots++;
+    world.snapshots[i].show_id = show->show_id;
+    world.snapshots[i].version = show->version;
+    world.snapshots[i].data = malloc(size);
+    world.snapshots[i].size = size;
+    memcpy(world.snapshots[i].data, packed, size);
+    pthread_mutex_unlock(&world.lock);
+    tf_ctx_done(&ctx);
+    send_event("show", type, show->show_id, &published.base);
+}
+
+static bool show_answers(void *arg)
+{
+    const struct fixture_show *show = arg;
+    GetAvailabilityResponse *response;
+    tf_code code;
+    tf_ctx ctx;
+
+    as_buyer(&ctx, 0);
+    code = availability(&ctx, show->show_id, &response);
+    tf_ctx_done(&ctx);
+    return code == TF_OK;
+}
+
+void publish(const struct fixture_show *show)
+{
+    announce(show, "show.published");
+    wait_until(show_answers, (void *)show, START_MS, "the published show");
+}
+
+/* ---- purchases
+ * ----------------------------------------------------------------------------------------------------------- */
+
+tf_code buy(tf_ctx *ctx, const struct buying *buying, Order **ret_order)
+{
+    CreateOrderRequest request = CreateOrderRequest_init;
+    TierChoice choices[SALE_ORDER_PLACES_MAX], *pointers[SALE_ORDER_PLACES_MAX];
+    CreateOrderResponse *response;
+    char key[33];
+    tf_code code;
+
+    tf_random_hex(key, 16);
+    request.show_id = buying->show_id;
+    request.request_id = (char *)(buying->key ? buying->key : key);
+    request.place_nos = (int32_t *)buying->places;
+    while (buying->places && buying->places[request.n_place_nos])
+        request.n_place_nos++;
+    request.attendee_ids = (int64_t *)buying->attendees;
+    while (buying->attendees && buying->attendees[request.n_attendee_ids])
+        request.n_attendee_ids++;
+    for (int i = 0; i < buying->n_choices; i++) {
+        choices[i] = (TierChoice)TierChoice_init;
+        choices[i].tier = buying->choices[i].tier;
+        choices[i].count = buying->choices[i].count;
+        choices[i].allow_split = buying->choices[i].allow_split;
+        pointers[i] = &choices[i];
+    }
+    request.choices = pointers;
+    request.n_choices = (size_t)buying->n_choices;
+    code = call_create_order(ctx, order_client, &request, &response);
+    if (!code) *ret_order = response->order;
+    return code;
+}
+
+int64_t bought(int64_t user_id, int64_t show_id, const int32_t *places)
+{
+    int64_t order_no;
+    Order *order;
+    tf_ctx ctx;
+
+    as_buyer(&ctx, user_id);
+    ASSERT_OK(&ctx, buy(&ctx, &(struct buying){.show_id = show_id, .places = places}, &order));
+    order_no = order->order_no;
+    tf_ctx_done(&ctx);
+    return order_no;
+}
+
+int64_t paid(int64_t user_id, int64_t show_id, const int32_t *places, int64_t payment_id)
+{
+    int64_t order_no = bought(user_id, show_id, places);
+    int64_t total = db_number("SELECT total_minor FROM orders WHERE order_no = $1", order_no);
+
+    pay_says("payment.succeeded", payment_id, order_no, "CNY", total);
+    wait_for_state(user_id, order_no, ORDER_STATE_PAID, 5000);
+    return order_no;
+}
+
+Order *order_of(tf_ctx *ctx, int64_t order_no)
+{
+    GetOrderRequest request = GetOrderRequest_init;
+    GetOrderResponse *response;
+
+    request.order_no = order_no;
+    ASSERT_OK(ctx, call_get_order(ctx, order_client, &request, &response));
+    return response->order;
+}
+
+struct expected_state {
+    int64_t user_id, order_no;
+    int state;
+};
+
+static bool has_state(void *arg)
+{
+    const struct expected_state *expected = arg;
+    bool has;
+    tf_ctx ctx;
+
+    as_buyer(&ctx, expected->user_id);
+    has = (int)order_of(&ctx, expected->order_no)->state == expected->state;
+    tf_ctx_done(&ctx);
+    return has;
+}
+
+void wait_for_state(int64_t user_id, int64_t order_no, int state, int timeout_ms)
+{
+    struct expected_state expected = {user_id, order_no, state};
+
+    wait_until(has_state, &expected, timeout_ms, "the order's state");
+}
+
+int place_status(int64_t show_id, int32_t place_no)
+{
+    GetAvailabilityResponse *response;
+    int status = -1;
+    tf_ctx ctx;
+
+    as_buyer(&ctx, 0);
+    if (availability(&ctx, show_id, &response) == TF_OK && (size_t)place_no / 4 < response->places.len)
+        status = response->places.data[place_no / 4] >> (2 * (place_no % 4)) & 3;
+    tf_ctx_done(&ctx);
+    return status;
+}
+
+struct expected_place {
+    int64_t show_id;
+    int32_t place_no;
+    int status;
+};
+
+static bool place_is(void *arg)
+{
+    const struct expected_place *expected = arg;
+
+    return place_status(expected->show_id, expected->place_no) == expected->status;
+}
+
+void wait_for_place(int64_t show_id, int32_t place_no, int status, int timeout_ms)
+{
+    struct expected_place expected = {show_id, place_no, status};
+
+    wait_until(place_is, &expected, timeout_ms, "the place's status");
+}
+
+/* A statement is known by its address, so each text gets one for the whole program. */
+static const struct tf_pg_stmt *stmt_of(const char *sql)
+{
+    enum { STMTS_MAX = 64, NAME = 16 };
+    static struct tf_pg_stmt stmts[STMTS_MAX];
+    static char names[STMTS_MAX][NAME];
+    static size_t n;
+
+    for (size_t i = 0; i < n; i++)
+        if (strcmp(stmts[i].sql, sql) == 0) return &stmts[i];
+    assert_true(n < STMTS_MAX);
+    snprintf(names[n], NAME, "look_%zu", n);
+    stmts[n] = (struct tf_pg_stmt){.name = names[n], .sql = sql};
+    return &stmts[n++];
+}
+
+int64_t db_number(const char *sql, int64_t parameter)
+{
+    tf_pg_result *rows;
+    tf_pg_params params;
+    int64_t number;
+    tf_ctx ctx;
+
+    ctx_start(&ctx, CALL_MS);
+    tf_pg_params_init(&params, &ctx);
+    tf_pg_int8(&params, parameter);
+    ASSERT_OK(&ctx, tf_pg_query(&ctx, order_pg, stmt_of(sql), &params, &rows));
+    assert_int_equal(tf_pg_rows(rows), 1);
+    number = tf_pg_get_int(rows, 0, 0);
+    tf_ctx_done(&ctx);
+    return number;
+}
+
+const char *error_param(const tf_ctx *ctx, const char *name)
+{
+    for (size_t i = 0; i < ctx->error.n_params; i++)
+        if (strcmp(ctx->error.params[i].name, name) == 0) return ctx->error.params[i].value;
+    return NULL;
+}
