@@ -295,6 +295,7 @@ static void test_streams(void **state)
         {"stopped by the flag", "", 0, true, TF_OK, ""},
         {"other status", "HTTP/1.1 404 Not Found\r\nContent-Length: 3\r\n\r\nabc", 0, false, TF_STORE_DOWN, ""},
     };
+    atomic_bool never = false;
 
     (void)state;
     for (size_t i = 0; i < TF_COUNT(rows); i++) {
@@ -317,7 +318,7 @@ static void test_streams(void **state)
     }
     assert_int_equal(tf_http_stream(&ctx, client,
                                     &(struct tf_http_call){"GET", "http://127.0.0.1:1/", NULL, 0, NULL, 0, 0, true},
-                                    400, &(atomic_bool){false}, on_data, &(struct heard){.size = 0}),
+                                    400, &never, on_data, &(struct heard){.size = 0}),
                      TF_STORE_DOWN);
 }
 
