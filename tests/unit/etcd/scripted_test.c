@@ -64,7 +64,17 @@ static void answer(tf_http_request *request, void *arg)
 
 static int set_up(void **state)
 {
-    const struct tf_http_server_config config = {"127.0.0.1:0", 1, 4096, 65536, 1000, 1000, 1000, 100, answer, NULL};
+    const struct tf_http_server_config config = {
+        .address = "127.0.0.1:0",
+        .loops = 1,
+        .header_max = 4096,
+        .body_max = 65536,
+        .header_timeout_ms = 1000,
+        .body_timeout_ms = 1000,
+        .idle_timeout_ms = 1000,
+        .connections_max = 100,
+        .handler = answer,
+    };
     const char *error;
 
     (void)state;

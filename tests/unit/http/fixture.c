@@ -107,6 +107,14 @@ void handle(tf_http_request *request, void *arg)
     }
 }
 
+int admit(const tf_http_request *request, void *arg, size_t *body_max)
+{
+    (void)arg;
+    if (strcmp(tf_http_path(request), "/unwanted") == 0) return 403;
+    if (strcmp(tf_http_path(request), "/small") == 0) *body_max = 10;
+    return 0;
+}
+
 tf_http_server *start(int loops)
 {
     const struct tf_http_server_config config = {
@@ -119,6 +127,7 @@ tf_http_server *start(int loops)
         .idle_timeout_ms = IDLE_MS,
         .connections_max = CONNECTIONS_MAX,
         .handler = handle,
+        .admit = admit,
     };
     tf_http_server *server;
     const char *error = "";

@@ -23,6 +23,8 @@ int tear_down(void **state);
 /* Paths: /later and /slow (200 ms) are answered by other threads, /keep by the test, /big is large, /headers tries to
  * break out of its header, /last closes, /empty is 204; the rest echoes the request. */
 void handle(tf_http_request *request, void *arg);
+/* /small takes bodies of 10 bytes, /unwanted none. */
+int admit(const tf_http_request *request, void *arg, size_t *body_max);
 tf_http_server *start(int loops);
 void respond_text(tf_http_request *request, int status, const char *text);
 /* The request of /keep, waited for. */

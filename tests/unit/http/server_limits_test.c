@@ -54,6 +54,45 @@ static void test_body_too_large_and_still_coming(void **state)
     free(body);
 }
 
+/* The handler's side says how much, before the body has come. */
+static void test_admission(void **state)
+{
+    static const struct {
+        const char *name, *head, *body;
+        int status;
+    } rows[] = {
+        {"unwanted", "POST /unwanted HTTP/1.1\r\n" HOST "Content-Length: 5\r\n\r\n", "", 403},
+        {"too large for this one", "POST /small HTTP/1.1\r\n" HOST "Content-Length: 11\r\n\r\n", "", 413},
+        {"at its bound", "POST /small HTTP/1.1\r\n" HOST "Content-Length: 10\r\n\r\n", "0123456789", 200},
+        {"a chunk too large", "POST /small HTTP/1.1\r\n" HOST "Transfer-Encoding: chunked\r\n\r\nb\r\n", "", 413},
+        {"chunks that grow", "POST /small HTTP/1.1\r\n" HOST "Transfer-Encoding: chunked\r\n\r\n6\r\n",
+         "012345\r\n6\r\n", 413},
+        {"chunks at the bound", "POST /small HTTP/1.1\r\n" HOST "Transfer-Encoding: chunked\r\n\r\n6\r\n",
+         "012345\r\n4\r\n6789\r\n0\r\n\r\n", 200},
+        {"refused instead of awaited", "POST /small HTTP/1.1\r\n" HOST "Expect: 100-continue\r\nContent-Length: 11\r\n\r\n",
+         "", 413},
+    };
+
+    (void)state;
+    for (size_t i = 0; i < TF_COUNT(rows); i++) {
+        int fd = raw_connect(port);
+        const char *answer;
+
+        raw_send(fd, rows[i].head);
+        usleep(50000); /* the header alone is read first */
+        raw_send(fd, rows[i].body);
+        answer = raw_read(fd, 1, WAIT_MS);
+        if (raw_status(answer, 0) != rows[i].status) fail_msg("%s: %s", rows[i].name, answer);
+        if (rows[i].status == 200) { /* the bound was for that request alone */
+            raw_send(fd, "POST /a HTTP/1.1\r\n" HOST "Content-Length: 20\r\n\r\n");
+            usleep(50000);
+            raw_send(fd, "01234567890123456789");
+            if (raw_status(raw_read(fd, 1, WAIT_MS), 0) != 200) fail_msg("%s: the next is refused", rows[i].name);
+        }
+        close(fd);
+    }
+}
+
 static void test_body_at_the_bound(void **state)
 {
     char *body = malloc(BODY_MAX);
@@ -251,7 +290,8 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_header_too_large),  cmocka_unit_test(test_body_too_large_and_still_coming),
-        cmocka_unit_test(test_body_at_the_bound), cmocka_unit_test(test_slow_header),
+        cmocka_unit_test(test_admission),         cmocka_unit_test(test_slow_header),
+        cmocka_unit_test(test_body_at_the_bound),
         cmocka_unit_test(test_slow_body),         cmocka_unit_test(test_silent_and_idle),
         cmocka_unit_test(test_slow_reader),       cmocka_unit_test(test_many_idle),
         cmocka_unit_test(test_too_many),          cmocka_unit_test(test_many_threads),

@@ -219,13 +219,53 @@ static void test_address_errors(void **state)
     (void)state;
     snprintf(taken, sizeof taken, "127.0.0.1:%d", port);
     for (size_t i = 0; i < TF_COUNT(wrong); i++) {
-        struct tf_http_server_config config = {wrong[i].address, 2, 1024, 1024, 1000, 1000, 1000, 10, handle, NULL};
+        struct tf_http_server_config config = {
+            .address = wrong[i].address,
+            .loops = 2,
+            .header_max = 1024,
+            .header_timeout_ms = 1000,
+            .body_timeout_ms = 1000,
+            .idle_timeout_ms = 1000,
+            .connections_max = 10,
+            .handler = handle,
+        };
         tf_http_server *other;
         const char *error = NULL;
 
         if (!tf_http_server_start(&config, &other, &error)) fail_msg("%s: started", wrong[i].name);
         assert_non_null(strstr(error, wrong[i].address));
     }
+}
+
+/* Connections that the first server ended linger in the kernel; its successor gets the port all the same. */
+static void test_restart(void **state)
+{
+    tf_http_server *own = start(2);
+    char address[32];
+    struct tf_http_server_config config = {
+        .address = address,
+        .loops = 2,
+        .header_max = 1024,
+        .header_timeout_ms = 1000,
+        .body_timeout_ms = 1000,
+        .idle_timeout_ms = 1000,
+        .connections_max = 10,
+        .handler = handle,
+    };
+    const char *error = "";
+
+    (void)state;
+    snprintf(address, sizeof address, "127.0.0.1:%d", tf_http_server_port(own));
+    for (int i = 0; i < 2; i++) {
+        int fd = raw_connect(tf_http_server_port(own));
+
+        raw_send(fd, "GET /last HTTP/1.1\r\n" HOST "\r\n");
+        assert_true(raw_ends(fd, WAIT_MS));
+        close(fd);
+        tf_http_server_stop(own, 1000);
+        if (tf_http_server_start(&config, &own, &error)) fail_msg("%s", error);
+    }
+    tf_http_server_stop(own, 1000);
 }
 
 static void *stop_it(void *arg)
@@ -290,17 +330,12 @@ static void test_stop_with_a_kept_request(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_rows),
-        cmocka_unit_test(test_byte_by_byte),
-        cmocka_unit_test(test_head),
-        cmocka_unit_test(test_continue),
-        cmocka_unit_test(test_pipelining),
-        cmocka_unit_test(test_pipelining_far_ahead),
-        cmocka_unit_test(test_half_close),
-        cmocka_unit_test(test_gone),
-        cmocka_unit_test(test_address_errors),
-        cmocka_unit_test(test_drain),
-        cmocka_unit_test(test_stop_with_a_kept_request),
+        cmocka_unit_test(test_rows),           cmocka_unit_test(test_byte_by_byte),
+        cmocka_unit_test(test_head),           cmocka_unit_test(test_continue),
+        cmocka_unit_test(test_pipelining),     cmocka_unit_test(test_pipelining_far_ahead),
+        cmocka_unit_test(test_half_close),     cmocka_unit_test(test_gone),
+        cmocka_unit_test(test_address_errors), cmocka_unit_test(test_restart),
+        cmocka_unit_test(test_drain),          cmocka_unit_test(test_stop_with_a_kept_request),
     };
 
     return cmocka_run_group_tests(tests, set_up, tear_down);
