@@ -18,6 +18,7 @@ enum {
     MADE_ID_BYTES = 12,
     ATTEMPT_MAX = 1000,
     BUSY_RETRY_MS = 1000,
+    PROBLEM_BODY_FACTOR = 4, /* times a body's bound: up to here it is taken and refused in words */
     DEADLINE_NONE_MS = 5000, /* before a route says its own */
 };
 
@@ -212,6 +213,38 @@ static void find_route(struct exchange *x)
     }
     x->ctx.deadline_us = x->began_us + (int64_t)x->match.route->method->deadline_ms * TF_US_PER_MS;
     pass_door(x);
+}
+
+/* The bound of a body before anything else is known of its request. */
+static bool takes_file(const tf_http_request *http, const struct tf_rpc_method **ret_method)
+{
+    struct gateway_match match;
+    tf_ctx ctx;
+    bool takes;
+
+    tf_ctx_init(&ctx, "admission", 0);
+    takes = gateway_route_find(&ctx, gateway_routes, gateway_n_routes, tf_http_method(http), tf_http_path(http),
+                               &match) == TF_OK &&
+            match.route->body == GATEWAY_BODY_RAW && !(match.route->method->access & TF_ACCESS_PUBLIC);
+    if (takes) *ret_method = match.route->method;
+    tf_ctx_done(&ctx);
+    return takes;
+}
+
+int exchange_admit(const tf_http_request *http, void *arg, size_t *body_max)
+{
+    size_t bound = TF_MIN((size_t)gateway_config.json_bytes_max * PROBLEM_BODY_FACTOR, *body_max);
+    const char *length = tf_http_header_of(http, "Content-Length");
+    const struct tf_rpc_method *method;
+    int64_t bytes;
+
+    if (length && tf_parse_int64(length, &bytes) && bytes <= (int64_t)bound) return 0;
+    if (takes_file(http, &method)) {
+        if (door_recognises(arg, http, method)) return 0;
+        if (length) return 401;
+    }
+    *body_max = bound;
+    return 0;
 }
 
 void exchange_begin(tf_http_request *http, void *arg)

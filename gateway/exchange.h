@@ -30,5 +30,7 @@ void exchange_pool_free(struct exchange_pool *pool); /* accepts NULL */
 
 /* tf_http_handler; arg: the gateway. */
 void exchange_begin(tf_http_request *http, void *arg);
+/* tf_http_admit: large bodies are taken for routes of files and from those who may call them only. */
+int exchange_admit(const tf_http_request *http, void *arg, size_t *body_max);
 /* After the answer was given: counts, and gives the memory back. */
 void exchange_end(struct exchange *x);

@@ -31,6 +31,7 @@ static tf_code listen_http(struct gateway *gateway, const char **ret_error)
         .idle_timeout_ms = (int)gateway_config.idle_timeout_ms,
         .connections_max = (int)gateway_config.connections_max,
         .handler = exchange_begin,
+        .admit = exchange_admit,
         .arg = gateway,
     };
 

@@ -247,6 +247,18 @@ static bool serve(struct tf_http_connection *c)
     return answered && deliver(c);
 }
 
+/* The body begins: whether it is wanted. False: it was refused. */
+static bool admit(struct tf_http_connection *c)
+{
+    const struct tf_http_server_config *config = &c->loop->server->config;
+    struct tf_http_parser *parser = &c->request->parser;
+    int status = config->admit ? config->admit(c->request, config->arg, &parser->body_max) : 0;
+
+    if (!status && parser->body_size + parser->left > parser->body_max) status = 413;
+    if (status) refuse(c, status);
+    return !status;
+}
+
 static void await_more(struct tf_http_connection *c)
 {
     static const char go_on[] = "HTTP/1.1 100 Continue\r\n\r\n";
@@ -256,7 +268,10 @@ static void await_more(struct tf_http_connection *c)
         if (c->phase != TF_HTTP_HEADER) set_phase(c, TF_HTTP_HEADER);
         return;
     }
-    if (c->phase != TF_HTTP_BODY) set_phase(c, TF_HTTP_BODY);
+    if (c->phase != TF_HTTP_BODY) {
+        if (!admit(c)) return;
+        set_phase(c, TF_HTTP_BODY);
+    }
     if (parser->expects_continue && c->request->bytes.size == parser->at) {
         ssize_t n = send(c->fd, go_on, sizeof go_on - 1, MSG_NOSIGNAL);
 

@@ -104,6 +104,7 @@ tf_http_request *tf_http_request_new(struct tf_http_mailbox *mailbox, const char
     if (!request) return NULL;
     atomic_fetch_add(&mailbox->refs, 1);
     request->mailbox = mailbox;
+    request->body_max = body_max;
     strncpy(request->peer, peer, sizeof request->peer - 1);
     tf_http_parser_init(&request->parser, header_max, body_max);
     return request;
@@ -111,7 +112,7 @@ tf_http_request *tf_http_request_new(struct tf_http_mailbox *mailbox, const char
 
 void tf_http_request_reset(tf_http_request *request)
 {
-    tf_http_parser_init(&request->parser, request->parser.header_max, request->parser.body_max);
+    tf_http_parser_init(&request->parser, request->parser.header_max, request->body_max);
     request->bytes.size = 0;
     if (request->bytes.capacity > BYTES_KEPT_MAX) {
         free(request->bytes.data);

@@ -33,6 +33,7 @@ struct tf_http_request {
     struct tf_http_mailbox *mailbox;       /* counted */
     tf_http_request *next;                 /* in the mailbox */
     struct tf_http_parser parser;
+    size_t body_max;            /* of the server; the parser's own may be lowered for one request */
     struct tf_http_bytes bytes; /* header and body; the parser's offsets point into it */
     struct tf_http_reply reply;
     bool with_handler, answered;

@@ -25,6 +25,11 @@ struct tf_http_header {
  */
 typedef void (*tf_http_handler)(tf_http_request *request, void *arg);
 
+/* Called on a loop's thread when the header is whole and the body is still to come, so that a large body is only taken
+ * from whom it is wanted; must not block. Returns 0 to go on, and may lower *body_max then; or the status to refuse with
+ * (without a body; the connection closes). */
+typedef int (*tf_http_admit)(const tf_http_request *request, void *arg, size_t *body_max);
+
 struct tf_http_server_config {
     const char *address; /* "127.0.0.1:8080" */
     int loops;
@@ -32,7 +37,8 @@ struct tf_http_server_config {
     int header_timeout_ms, body_timeout_ms, idle_timeout_ms;
     int connections_max; /* over all loops; a new connection beyond it is closed at once */
     tf_http_handler handler;
-    void *arg;
+    tf_http_admit admit; /* or NULL: body_max is for all */
+    void *arg;           /* of both */
 };
 
 /* On failure TF_STORE_DOWN, and *ret_error says which address and why (valid until the thread's next call). */
