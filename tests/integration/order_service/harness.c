@@ -345,6 +345,18 @@ static bool order_serves(void *arg)
     return code == TF_NOT_FOUND;
 }
 
+/* Logs stay for reading when TF_TEST_KEEP is set. */
+static void remove_dir(void)
+{
+    static const char *const names[] = {"internal.key", "ticket.key", "redis.log", "order.log"};
+    char path[TEXT];
+
+    if (getenv("TF_TEST_KEEP")) return;
+    for (size_t i = 0; i < TF_COUNT(names); i++)
+        unlink(in_dir(path, names[i]));
+    rmdir(world.dir);
+}
+
 int harness_start(void **state)
 {
     struct tf_rpc_client_config config = {.service = "order",
@@ -392,6 +404,7 @@ int harness_stop(void **state)
     drop_database();
     for (size_t i = 0; i < world.n_snapshots; i++)
         free(world.snapshots[i].data);
+    remove_dir();
     return 0;
 }
 

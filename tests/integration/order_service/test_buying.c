@@ -268,14 +268,14 @@ static void run_crowd(struct member *members)
 
 static void test_one_key_many_connections(void **state)
 {
+    static const int32_t pair[] = {50, 51, 0};
     struct fixture_show show = show_on_sale();
     struct member members[CROWD];
 
     (void)state;
     publish(&show);
     for (int i = 0; i < CROWD; i++)
-        members[i] =
-            (struct member){.show_id = show.show_id, .user_id = 7, .key = "one-key-for-all", .places = PLACES(50, 51)};
+        members[i] = (struct member){.show_id = show.show_id, .user_id = 7, .key = "one-key-for-all", .places = pair};
     run_crowd(members);
     for (int i = 0; i < CROWD; i++) {
         CHECK_TEXT("member", tf_code_info(members[i].code)->reason, "OK");
