@@ -264,10 +264,8 @@ static enum outcome fail(tf_consumer *consumer, const struct tf_engine_delivery 
     if (code) return is_weather(code) ? WEATHER : LEFT;
     if (failure.parking.attempts < consumer->app->config.bus_attempts_max) {
         say_failure(&failure, "an event failed and will be tried again", TF_LOG_WARN);
-        wait_begin(consumer, event);
         return LEFT;
     }
-    wait_end(consumer, event);
     if (!failure.parked) return REPEATED;
     tf_counter_add_label(&parked_total, event->type, 1);
     say_failure(&failure, "an event was parked as a dead letter", TF_LOG_ERROR);
@@ -299,33 +297,55 @@ static enum outcome park_unreadable(tf_consumer *consumer, const struct tf_engin
     return PARKED;
 }
 
-/* Memory and time are one event's own. */
-static enum outcome attempt(tf_consumer *consumer, const struct tf_engine_delivery *delivery)
+/* Memory and time are one event's own. False: the delivery is no event. */
+static bool event_begin(tf_consumer *consumer, const struct tf_engine_delivery *delivery, struct tf_received *ret_event)
 {
     tf_ctx *ctx = &consumer->ctx;
-    int64_t begun = tf_mono_us();
-    struct tf_received event;
-    struct handling handling = {.consumer = consumer, .event = &event, .again = delivery->deliveries > 1};
-    tf_code code;
 
     ctx->request_id = "";
     ctx->traceparent = NULL;
     tf_ctx_reset(ctx, (int64_t)EVENT_TIMEOUT_MS * TF_US_PER_MS);
-    if (!tf_event_unpack(ctx, delivery->data, delivery->size, &event, &ctx->traceparent))
-        return park_unreadable(consumer, delivery);
-    ctx->request_id = event.request_id;
-    if (must_wait(consumer, &event)) {
-        wait_begin(consumer, &event);
-        return LEFT;
-    }
+    if (!tf_event_unpack(ctx, delivery->data, delivery->size, ret_event, &ctx->traceparent)) return false;
+    ctx->request_id = ret_event->request_id;
+    return true;
+}
 
-    code = tf_pg_tx(ctx, consumer->app->pg, handle_in_tx, &handling);
-    if (code) return is_weather(code) ? WEATHER : fail(consumer, delivery, &event, code);
+static enum outcome handle(tf_consumer *consumer, const struct tf_engine_delivery *delivery,
+                           const struct tf_received *event)
+{
+    struct handling handling = {.consumer = consumer, .event = event, .again = delivery->deliveries > 1};
+    int64_t begun = tf_mono_us();
+    tf_code code;
 
-    wait_end(consumer, &event);
-    tf_histogram_observe_us_label(&handle_seconds, event.type, tf_mono_us() - begun);
-    tf_counter_add_label(handling.repeated ? &repeated_total : &handled_total, event.type, 1);
+    if (must_wait(consumer, event)) return LEFT;
+    code = tf_pg_tx(&consumer->ctx, consumer->app->pg, handle_in_tx, &handling);
+    if (code) return is_weather(code) ? WEATHER : fail(consumer, delivery, event, code);
+
+    tf_histogram_observe_us_label(&handle_seconds, event->type, tf_mono_us() - begun);
+    tf_counter_add_label(handling.repeated ? &repeated_total : &handled_total, event->type, 1);
     return handling.repeated ? REPEATED : HANDLED;
+}
+
+static enum outcome attempt(tf_consumer *consumer, const struct tf_engine_delivery *delivery)
+{
+    struct tf_received event;
+    enum outcome outcome;
+
+    if (!event_begin(consumer, delivery, &event)) return park_unreadable(consumer, delivery);
+    outcome = handle(consumer, delivery, &event);
+    if (outcome == LEFT || outcome == WEATHER)
+        wait_begin(consumer, &event);
+    else
+        wait_end(consumer, &event);
+    return outcome;
+}
+
+/* It was not tried at all: what comes later of its aggregate waits for it. */
+static void leave(tf_consumer *consumer, const struct tf_engine_delivery *delivery)
+{
+    struct tf_received event;
+
+    if (event_begin(consumer, delivery, &event)) wait_begin(consumer, &event);
 }
 
 /* ---- a batch ----------------------------------------------------------------------------------------------------- */
@@ -352,8 +372,9 @@ static void deliver(tf_ctx *ctx, const struct tf_engine_delivery *deliveries, si
     int64_t begun = tf_mono_us();
     int pause_ms = WEATHER_PAUSE_MS;
     bool committed = false, said = false;
+    size_t i = 0;
 
-    for (size_t i = 0; i < n && !stopping(consumer) && tf_ctx_left_us(ctx) > 0;) {
+    while (i < n && !stopping(consumer) && tf_ctx_left_us(ctx) > 0) {
         enum outcome outcome = attempt(consumer, &deliveries[i]);
 
         if (outcome != WEATHER) {
@@ -367,28 +388,31 @@ static void deliver(tf_ctx *ctx, const struct tf_engine_delivery *deliveries, si
         if (tf_mono_us() - begun > (int64_t)WEATHER_STAY_MS * TF_US_PER_MS || !nap(consumer, pause_ms)) break;
         pause_ms = TF_MIN(2 * pause_ms, (int)WEATHER_PAUSE_MAX_MS);
     }
+    for (; i < n && !stopping(consumer); i++)
+        leave(consumer, &deliveries[i]);
     if (committed && consumer->declared->committed) consumer->declared->committed(consumer->app);
 }
 
 tf_consumer *tf_consumer_start(tf_app *app, tf_engine *engine, const struct tf_bus_consumer *declared)
 {
     tf_consumer *consumer = calloc(1, sizeof(*consumer));
+    const struct tf_engine_subscribe subscribe = {
+        .topic = declared->topic,
+        .group = app->service->name,
+        .consumer = app->instance,
+        .batch_max = BATCH_MAX,
+        .retry_ms = (int)app->config.bus_retry_ms,
+        .timeout_ms = BATCH_TIMEOUT_MS,
+        .deliver = deliver,
+        .arg = consumer,
+    };
 
     TF_ASSERT(consumer && declared->topic && declared->handler);
     consumer->app = app;
     consumer->declared = declared;
     consumer->engine = engine;
     tf_app_ctx(app, &consumer->ctx, "", 0);
-    consumer->subscription = engine->ops->subscribe(engine, &(struct tf_engine_subscribe){
-                                                                .topic = declared->topic,
-                                                                .group = app->service->name,
-                                                                .consumer = app->instance,
-                                                                .batch_max = BATCH_MAX,
-                                                                .retry_ms = (int)app->config.bus_retry_ms,
-                                                                .timeout_ms = BATCH_TIMEOUT_MS,
-                                                                .deliver = deliver,
-                                                                .arg = consumer,
-                                                            });
+    consumer->subscription = engine->ops->subscribe(engine, &subscribe);
     return consumer;
 }
 

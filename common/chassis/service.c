@@ -8,7 +8,6 @@
 #include "common/chassis/commands.h"
 #include "common/chassis/stores.h"
 
-#include <errno.h>
 #include <pthread.h>
 #include <stdio.h>
 #include <string.h>
@@ -221,24 +220,23 @@ static tf_code start_service(tf_app *app, const char **ret_error)
 
 static tf_code start_rpc(tf_app *app, const char **ret_error)
 {
+    const struct tf_rpc_server_config config = {
+        .address = app->config.listen,
+        .service = app->service->name,
+        .services = app->service->rpc_services,
+        .identity_key = &app->identity_key,
+        .clock = app->clock,
+        .app = app,
+        .workers = (int)app->config.workers,
+        .queue_max = (int)app->config.queue_max,
+        .message_max = REQUEST_BYTES_MAX,
+        .arena_max = CALL_ARENA_BYTES,
+    };
     tf_rpc_server *rpc;
     tf_code code;
 
     if (!app->service->rpc_services) return TF_OK;
-    code = tf_rpc_server_start(
-        &(struct tf_rpc_server_config){
-            .address = app->config.listen,
-            .service = app->service->name,
-            .services = app->service->rpc_services,
-            .identity_key = &app->identity_key,
-            .clock = app->clock,
-            .app = app,
-            .workers = (int)app->config.workers,
-            .queue_max = (int)app->config.queue_max,
-            .message_max = REQUEST_BYTES_MAX,
-            .arena_max = CALL_ARENA_BYTES,
-        },
-        &rpc, ret_error);
+    code = tf_rpc_server_start(&config, &rpc, ret_error);
     if (code) return code;
     pthread_mutex_lock(&app->rpc_lock);
     app->rpc = rpc;

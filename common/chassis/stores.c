@@ -9,8 +9,9 @@
 
 enum {
     WAIT_S = 30,
+    SAY_FIRST_MS = 1000, /* less is no wait worth a word */
     SAY_S = 5,
-    PAUSE_MS = 100,
+    PAUSE_MS = 20,
     TRY_TIMEOUT_S = 3,
     SCHEMA_TIMEOUT_S = 30,
     MIGRATE_TIMEOUT_S = 900, /* an index on a large table */
@@ -40,7 +41,7 @@ bool tf_app_stop_within(int ms)
 struct waiting {
     tf_app *app;
     const char *server;
-    int64_t begun_us, said_us;
+    int64_t begun_us, said_us; /* said_us 0: not yet */
 };
 
 /* True: try again. False: *ret_error tells why not. */
@@ -52,7 +53,8 @@ static bool wait_on(struct waiting *waiting, const char *cause, const char **ret
         *ret_error = tf_arena_printf(waiting->app->arena, "%s does not answer: %s", waiting->server, cause);
         return false;
     }
-    if (!waiting->said_us || now - waiting->said_us > (int64_t)SAY_S * TF_US_PER_S) {
+    if (waiting->said_us ? now - waiting->said_us > (int64_t)SAY_S * TF_US_PER_S
+                         : now - waiting->begun_us > (int64_t)SAY_FIRST_MS * TF_US_PER_MS) {
         tf_log(TF_LOG_WARN, "waiting for a server", "server", waiting->server, "cause", cause, NULL);
         waiting->said_us = now;
     }
