@@ -19,6 +19,7 @@
 #include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <sys/prctl.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/wait.h>
@@ -70,6 +71,7 @@ static pid_t spawn(char *const argv[], const char *log)
 
     assert_true(pid >= 0);
     if (pid) return pid;
+    prctl(PR_SET_PDEATHSIG, SIGKILL); /* nothing stays behind a test that dies */
     int fd = open(log, O_WRONLY | O_CREAT | O_APPEND, 0600);
     dup2(fd, STDOUT_FILENO);
     dup2(fd, STDERR_FILENO);
