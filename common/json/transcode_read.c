@@ -31,6 +31,7 @@ struct where {
 struct reader {
     tf_ctx *ctx;
     const struct tf_transcode_limits *limits;
+    bool for_blame; /* the document has too large an integer: all integers are read as reals, only to find where */
 };
 
 static tf_code read_message(struct reader *r, const struct where *where, const json_t *json,
@@ -234,6 +235,10 @@ static tf_code timestamp_from_text(struct reader *r, const struct where *where,
 static tf_code read_int(struct reader *r, const struct where *where, ProtobufCType type, const json_t *json, void *out)
 {
     if (json_is_integer(json)) return store_int(r, where, type, json_integer_value(json), out);
+    if (r->for_blame && json_is_real(json)) {
+        if (fabs(json_real_value(json)) < 0x1p63) return TF_OK;
+        return fail_at(r, where, "must be a decimal integer of at most 64 bits");
+    }
     if (json_is_string(json)) return int_from_text(r, where, type, json_string_value(json), out);
     return fail_at(r, where, "must be an integer or a string of decimal digits");
 }
@@ -252,6 +257,7 @@ static tf_code read_value(struct reader *r, const struct where *where, const Pro
         return TF_OK;
     case PROTOBUF_C_TYPE_ENUM:
         if (json_is_integer(json)) return enum_from_int(r, where, field->descriptor, json_integer_value(json), out);
+        if (r->for_blame && json_is_real(json)) return TF_OK;
         if (!json_is_string(json)) return fail_at(r, where, "must be one of the contract's names");
         return enum_from_text(r, where, field->descriptor, json_string_value(json), out);
     case PROTOBUF_C_TYPE_STRING:
@@ -359,15 +365,30 @@ ProtobufCMessage *tf_message_new(tf_ctx *ctx, const ProtobufCMessageDescriptor *
     return message;
 }
 
+/* The document is not valid. When that is because an integer has more than 64 bits, the field that has it is named. */
+static tf_code fail_document(tf_ctx *ctx, const ProtobufCMessageDescriptor *descriptor, const char *text, size_t size,
+                             const struct tf_transcode_limits *limits, const char *error)
+{
+    struct reader r = {ctx, limits, true};
+    tf_cleanup(tf_json_freep) tf_json *document = NULL;
+    ProtobufCMessage *message;
+    tf_code code = TF_OK;
+
+    if (strstr(error, "too big"))
+        document = tf_json_of_jansson(json_loadb(text, size, JSON_REJECT_DUPLICATES | JSON_DECODE_INT_AS_REAL, NULL));
+    if (document) code = read_message(&r, NULL, tf_json_to_jansson(document), descriptor, &message);
+    return code ? code : tf_fail_field(ctx, "", "The document is not valid: %s", error);
+}
+
 tf_code tf_json_to_message(tf_ctx *ctx, const ProtobufCMessageDescriptor *descriptor, const char *text, size_t size,
                            const struct tf_transcode_limits *limits, ProtobufCMessage **ret_message)
 {
-    struct reader r = {ctx, limits ? limits : &default_limits};
+    struct reader r = {ctx, limits ? limits : &default_limits, false};
     tf_cleanup(tf_json_freep) tf_json *document = NULL;
     const char *error;
 
     document = tf_json_parse(ctx->arena, text, size, r.limits->depth_max, &error);
-    if (!document) return tf_fail_field(ctx, "", "The document is not valid: %s", error);
+    if (!document) return fail_document(ctx, descriptor, text, size, r.limits, error);
 
     return read_message(&r, NULL, tf_json_to_jansson(document), descriptor, ret_message);
 }
@@ -451,7 +472,7 @@ static tf_code enter_member(struct reader *r, const struct where *where, const P
 
 tf_code tf_message_set_text(tf_ctx *ctx, ProtobufCMessage *message, const char *path, const char *text)
 {
-    struct reader r = {ctx, &default_limits};
+    struct reader r = {ctx, &default_limits, false};
     struct where where = {.name = path}; /* the whole path, whichever part of it is wrong */
     const ProtobufCFieldDescriptor *field;
     char name[64];
