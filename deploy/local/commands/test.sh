@@ -115,7 +115,7 @@ tf_suite_e2e() {
   export TF_TEST_HOME TF_TEST_BASE_PORT
   rm -rf "$TF_TEST_HOME"
   # Short holds, so that expiry can be watched; the last second before the release still pays.
-  "$TF_BIN/tf-local" start --home "$TF_TEST_HOME" --base-port "$TF_TEST_BASE_PORT" --set order.hold_floor_s=2 --set order.pay_margin_s=0 || {
+  "$TF_BIN/tf-local" start --home "$TF_TEST_HOME" --base-port "$TF_TEST_BASE_PORT" --set order.hold_floor_s=2 --set program.hold_floor_s=2 --set order.pay_margin_s=0 || {
     tf_count 0 1
     return 0
   }
