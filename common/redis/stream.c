@@ -1,15 +1,13 @@
 /* The consumer's thread: claim what has rested long enough, read what is new, hand both to the handler, acknowledge
  * what it did.
  *
- * An entry is acknowledged and deleted in one MULTI, so that no crash leaves it in the stream for ever. Where several
- * groups share a stream nothing is deleted singly: it is trimmed up to what every group has finished. */
+ * An entry is acknowledged and deleted in one MULTI, so that no crash leaves it in the stream for ever. */
 #include "common/redis/blocking.h"
 #include "common/redis/stream_batch.h"
 
 #include "common/base/log.h"
 #include "common/base/metrics.h"
 
-#include <inttypes.h>
 #include <pthread.h>
 #include <stdatomic.h>
 #include <stdio.h>
@@ -21,7 +19,6 @@ enum {
     BLOCK_MAX_MS = 1000, /* a stream that is gone, or a claim that is due, is noticed after this at the latest */
     CALL_MS = 5000,      /* for the server to answer, on top of its BLOCK */
     PAUSE_MS = 100,      /* after a failure; the connection adds its own backoff */
-    TRIM_US = TF_US_PER_S,
     ID_TEXT = 48,
 };
 
@@ -47,9 +44,7 @@ struct tf_stream_consumer {
     int batch;            /* batch_max, less after a batch that did not fit into memory */
     char cursor[ID_TEXT]; /* where the next look at the pending ones begins: "-", or after an id */
     int64_t next_claim_us;
-    int64_t next_trim_us;
-    bool acknowledged; /* something, since the last trim */
-    int made;          /* how often the group was made since the last round that went well */
+    int made; /* how often the group was made since the last round that went well */
     bool complained;
 };
 
@@ -122,7 +117,6 @@ static tf_code acknowledge(struct tf_stream_consumer *c, const struct tf_stream_
     tf_redis_cmd cmds[COMMANDS];
     bool shared = c->config.shared;
 
-    c->acknowledged = true;
     command(&cmds[MULTI], c, WORDS("MULTI"));
     command(&cmds[XACK], c, WORDS("XACK", c->config.stream, c->config.group));
     command(&cmds[XDEL], c, WORDS("XDEL", c->config.stream));
@@ -259,53 +253,6 @@ static tf_code retry_left(struct tf_stream_consumer *c)
     return n ? claim(c, pending, n) : TF_OK;
 }
 
-/* ---- trimming a shared stream ---------------------------------------------------------------------------------- */
-
-/* Lowers *floor to the group's first unfinished entry (its last delivered one when it has finished all). */
-static tf_code lower_floor(struct tf_stream_consumer *c, const tf_redis_reply *group, struct tf_stream_id *floor)
-{
-    const tf_redis_reply *name = tf_stream_field(group, "name"), *last = tf_stream_field(group, "last-delivered-id");
-    struct tf_stream_id id = {0, 0};
-    tf_redis_reply *reply;
-    tf_redis_cmd cmd;
-    tf_code code;
-
-    if (!name || !last) return tf_fail(&c->io, TF_INTERNAL, "XINFO GROUPS: a field is missing");
-    command(&cmd, c, WORDS("XPENDING", c->config.stream, name->text));
-    code = run_commands(c, &cmd, 1, false, &reply);
-    if (code) return code;
-    /* [count, least id or nil, …] */
-    if (reply->type == TF_REDIS_ARRAY && reply->n_items > 1 && reply->items[1]->type == TF_REDIS_STRING)
-        last = reply->items[1];
-    (void)tf_stream_id_parse(last->text, &id); /* unreadable: 0-0, nothing is trimmed */
-    if (tf_stream_id_less(id, *floor)) *floor = id;
-    return TF_OK;
-}
-
-static tf_code trim(struct tf_stream_consumer *c)
-{
-    struct tf_stream_id floor = {UINT64_MAX, UINT64_MAX};
-    tf_redis_reply *groups, *reply;
-    tf_redis_cmd cmd;
-    tf_code code;
-
-    if (!c->config.shared || !c->acknowledged || tf_mono_us() < c->next_trim_us) return TF_OK;
-    c->acknowledged = false;
-    c->next_trim_us = tf_mono_us() + TRIM_US;
-    tf_ctx_reset(&c->io, CALL_MS * TF_US_PER_MS);
-    command(&cmd, c, WORDS("XINFO", "GROUPS", c->config.stream));
-    code = run_commands(c, &cmd, 1, false, &groups);
-    if (code) return code;
-    for (size_t i = 0; i < groups->n_items; i++) {
-        code = lower_floor(c, groups->items[i], &floor);
-        if (code) return code;
-    }
-    if (groups->n_items == 0) return TF_OK;
-    command(&cmd, c, WORDS("XTRIM", c->config.stream, "MINID", "="));
-    tf_redis_arg_printf(&cmd, "%" PRIu64 "-%" PRIu64, floor.ms, floor.sequence);
-    return run_commands(c, &cmd, 1, false, &reply);
-}
-
 /* ---- life ------------------------------------------------------------------------------------------------------ */
 
 static void rest(struct tf_stream_consumer *c)
@@ -329,7 +276,6 @@ static void *run(void *arg)
         int made = c->made;
         tf_code code = retry_left(c);
 
-        if (code == TF_OK) code = trim(c);
         if (code == TF_OK && !c->stopping) code = read_new(c);
         if (code == TF_OK) {
             c->complained = false;

@@ -30,7 +30,7 @@ struct tf_stream_config {
     tf_stream_handler handler;
     void *arg;
     /* False: this group is the stream's only one; an entry is deleted with its acknowledgement. True: other groups read
-     * it too; every second the stream is trimmed up to what all of them have finished. */
+     * it too; entries stay, and whoever owns the stream trims it. */
     bool shared;
 };
 

@@ -1,13 +1,10 @@
-/* Reading the replies of XREADGROUP, XCLAIM, XPENDING and XINFO. */
+/* Reading the replies of XREADGROUP, XCLAIM and XPENDING. */
 #include "common/redis/stream_batch.h"
 
-#include "common/base/text.h"
-
-#include <inttypes.h>
 #include <limits.h>
 #include <string.h>
 
-enum { REST_MAX_MS = 60 * 1000, ID_PART_DIGITS = 20 };
+enum { REST_MAX_MS = 60 * 1000 };
 
 int64_t tf_stream_rest_ms(int retry_after_ms, int deliveries)
 {
@@ -23,7 +20,8 @@ static bool is_text(const tf_redis_reply *reply)
     return reply->type == TF_REDIS_STRING || reply->type == TF_REDIS_STATUS;
 }
 
-const tf_redis_reply *tf_stream_field(const tf_redis_reply *map, const char *name)
+/* A value of an entry; NULL when it is not there. */
+static const tf_redis_reply *field(const tf_redis_reply *map, const char *name)
 {
     if (map->type != TF_REDIS_ARRAY) return NULL;
     for (size_t i = 0; i + 1 < map->n_items; i += 2)
@@ -38,7 +36,7 @@ size_t tf_stream_entries(const tf_redis_reply *list, int deliveries, struct tf_s
         const tf_redis_reply *entry = list->items[i], *data;
 
         if (entry->type != TF_REDIS_ARRAY || entry->n_items != 2 || !is_text(entry->items[0])) continue;
-        data = tf_stream_field(entry->items[1], "d");
+        data = field(entry->items[1], "d");
         out[n++] = (struct tf_stream_entry){
             .id = entry->items[0]->text,
             .data = data && is_text(data) ? data->text : "", /* not of ours: the handler finds it empty */
@@ -76,26 +74,4 @@ size_t tf_stream_pendings(const tf_redis_reply *reply, struct tf_stream_pending 
         };
     }
     return n;
-}
-
-bool tf_stream_id_parse(const char *text, struct tf_stream_id *ret_id)
-{
-    const char *dash = strchr(text, '-');
-    char ms[ID_PART_DIGITS + 1];
-    struct tf_stream_id id;
-    size_t n;
-
-    if (!dash) return false;
-    n = (size_t)(dash - text);
-    if (n >= sizeof(ms)) return false;
-    memcpy(ms, text, n);
-    ms[n] = '\0';
-    if (!tf_parse_uint64(ms, &id.ms) || !tf_parse_uint64(dash + 1, &id.sequence)) return false;
-    *ret_id = id;
-    return true;
-}
-
-bool tf_stream_id_less(struct tf_stream_id a, struct tf_stream_id b)
-{
-    return a.ms != b.ms ? a.ms < b.ms : a.sequence < b.sequence;
 }

@@ -1,12 +1,7 @@
-/* What a stream's replies say, without a connection: entries, pending lists, waiting times, ids. For this room only. */
+/* What a stream's replies say, without a connection: entries, pending lists, waiting times. For this room only. */
 #pragma once
 
 #include "common/redis/stream.h"
-
-/* "1700000000000-0" */
-struct tf_stream_id {
-    uint64_t ms, sequence;
-};
 
 struct tf_stream_pending {
     const char *id, *consumer;
@@ -24,8 +19,3 @@ size_t tf_stream_entries(const tf_redis_reply *list, int deliveries, struct tf_s
 const tf_redis_reply *tf_stream_read_list(const tf_redis_reply *reply);
 /* Rows of XPENDING's long form; at most max. */
 size_t tf_stream_pendings(const tf_redis_reply *reply, struct tf_stream_pending *out, size_t max);
-
-bool tf_stream_id_parse(const char *text, struct tf_stream_id *ret_id);
-bool tf_stream_id_less(struct tf_stream_id a, struct tf_stream_id b);
-/* A value of a reply that is a list of names and values (XINFO); NULL when it is not there. */
-const tf_redis_reply *tf_stream_field(const tf_redis_reply *map, const char *name);

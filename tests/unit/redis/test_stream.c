@@ -1,4 +1,4 @@
-/* Streams: rests between deliveries, entries and pending rows out of replies, ids. */
+/* Streams: rests between deliveries, entries and pending rows out of replies. */
 #include "tests/unit/redis/unit.h"
 
 #include "common/redis/reply.h"
@@ -97,37 +97,6 @@ static void pending_rows_are_read(void **state)
     tf_redis_reply_free(reply);
 }
 
-static void ids_are_read(void **state)
-{
-    static const struct {
-        const char *text;
-        bool ok;
-        uint64_t ms, sequence;
-    } rows[] = {
-        {"0-0", true, 0, 0},
-        {"1700000000000-12", true, 1700000000000, 12},
-        {"18446744073709551615-18446744073709551615", true, UINT64_MAX, UINT64_MAX},
-        {"18446744073709551616-0", false, 0, 0},
-        {"1700000000000", false, 0, 0},
-        {"-1", false, 0, 0},
-        {"1-", false, 0, 0},
-        {"1-2-3", false, 0, 0},
-        {"", false, 0, 0},
-        {"1111111111111111111111111-0", false, 0, 0},
-    };
-
-    (void)state;
-    for (size_t i = 0; i < TF_COUNT(rows); i++) {
-        struct tf_stream_id id = {0, 0};
-
-        CHECK(tf_stream_id_parse(rows[i].text, &id) == rows[i].ok, rows[i].text);
-        CHECK(id.ms == rows[i].ms && id.sequence == rows[i].sequence, rows[i].text);
-    }
-    assert_true(tf_stream_id_less((struct tf_stream_id){1, 9}, (struct tf_stream_id){2, 0}));
-    assert_true(tf_stream_id_less((struct tf_stream_id){2, 0}, (struct tf_stream_id){2, 1}));
-    assert_false(tf_stream_id_less((struct tf_stream_id){2, 1}, (struct tf_stream_id){2, 1}));
-}
-
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -135,7 +104,6 @@ int main(void)
         cmocka_unit_test(entries_are_read),
         cmocka_unit_test(nothing_read_is_no_list),
         cmocka_unit_test(pending_rows_are_read),
-        cmocka_unit_test(ids_are_read),
     };
 
     return cmocka_run_group_tests_name("redis stream", tests, NULL, NULL);
