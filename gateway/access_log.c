@@ -47,8 +47,8 @@ void access_log(const struct exchange *x, int status, const char *reason, size_t
     count(route, status, reason, us);
     tf_gauge_set(&in_flight, atomic_load_explicit(&x->gateway->in_flight, memory_order_relaxed));
     if (status >= 500 && x->ctx.error.internal)
-        tf_log(TF_LOG_ERROR, "request failed", "route", route, "reason", reason, "cause", x->ctx.error.internal,
-               "request_id", x->request_id, NULL);
+        tf_log(status == 500 ? TF_LOG_ERROR : TF_LOG_WARN, "request failed", "route", route, "reason", reason, "cause",
+               x->ctx.error.internal, "request_id", x->request_id, NULL);
     if (tf_log_threshold() > TF_LOG_INFO) return;
     snprintf(ms_text, sizeof ms_text, "%" PRId64 ".%03d", us / TF_US_PER_MS, (int)(us % TF_US_PER_MS));
     tf_log(TF_LOG_INFO, "request", "method", known_method(tf_http_method(x->http)), "route",
