@@ -1,6 +1,7 @@
 """The running installation under test: made by ./ticketflow test e2e (TF_TEST_HOME, TF_TEST_BASE_PORT), reached from outside."""
 
 import datetime
+import hmac
 import itertools
 import json
 import os
@@ -45,6 +46,30 @@ def sandbox():
 
     order_fault.url = SANDBOX
     return order_fault
+
+
+def sandbox_signature(key, text, seconds=None):
+    """The header's value over a call ("METHOD PATH\\n" and the body) or a notification (the body alone), as sandbox/signature.h says."""
+    seconds = int(time.time() if seconds is None else seconds)
+    return f"t={seconds},v1={hmac.new(key, f'{seconds}.'.encode() + text, 'sha256').hexdigest()}"
+
+
+@pytest.fixture(scope="session")
+def sandbox_key():
+    return (HOME / "secrets" / "sandbox.key").read_bytes()
+
+
+@pytest.fixture(scope="session")
+def books(sandbox_key):
+    """books() → the provider's own books: {"charges": {charge_id: …}, "refunds": […]}."""
+
+    def read():
+        response = httpx.get(f"{SANDBOX}/books", headers={"Sandbox-Signature": sandbox_signature(sandbox_key, b"GET /books\n")})
+        assert response.status_code == 200, response.text
+        document = response.json()
+        return {"charges": {c["charge_id"]: c for c in document["charges"]}, "refunds": document["refunds"]}
+
+    return read
 
 
 @pytest.fixture(scope="session")

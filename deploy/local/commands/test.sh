@@ -114,8 +114,9 @@ tf_suite_e2e() {
   TF_TEST_BASE_PORT=$((TF_TEST_PORT + 400))
   export TF_TEST_HOME TF_TEST_BASE_PORT
   rm -rf "$TF_TEST_HOME"
-  # Short holds, so that expiry can be watched; the last second before the release still pays.
-  "$TF_BIN/tf-local" start --home "$TF_TEST_HOME" --base-port "$TF_TEST_BASE_PORT" --set order.hold_floor_s=2 --set program.hold_floor_s=2 --set order.pay_margin_s=0 || {
+  # Short holds, so that expiry can be watched; the last second before the release still pays; due orders are looked for so often that money and release
+  # really meet.
+  "$TF_BIN/tf-local" start --home "$TF_TEST_HOME" --base-port "$TF_TEST_BASE_PORT" --set order.hold_floor_s=2 --set program.hold_floor_s=2 --set order.pay_margin_s=0 --set order.settle_interval_ms=10 || {
     tf_count 0 1
     return 0
   }
