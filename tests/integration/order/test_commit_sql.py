@@ -370,6 +370,7 @@ def test_settle_ends_what_is_over_and_nothing_else(pg, show):
     assert [r[:2] for r in rows] == [(5, None), (1, young["places"]), (2, paid["places"]), (5, None)]
     assert pg.execute("SELECT cancel_reason, cancelled_at IS NOT NULL FROM orders WHERE order_no = %s", [over["no"]]).fetchone() == (2, True)
     assert stored(pg, over) == (1, 0, 2), "created and cancelled"
+    assert [stored(pg, o)[2] for o in (young, paid, void)] == [1, 1, 1], "nobody else's event"
     assert settle(pg, over)[0][:2] == (5, None)
     assert stored(pg, over)[2] == 2, "again: no second event"
 

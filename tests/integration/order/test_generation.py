@@ -84,6 +84,20 @@ def test_deleted_map_closes(client):
     all_closed(driver)
 
 
+def test_data_of_an_older_generation_closes(client):
+    """A resync brings the keys of another history under a living process."""
+    driver = opened(client)
+    take(driver)
+    old = {name: client.execute_command("DUMP", name, **{"NEVER_DECODE": True}) for name in driver.show.live() if client.exists(name)}
+    driver.show.settle("11", "H", 0, [])
+    driver.rebuild(2)
+    client.delete(*driver.show.live())
+    for name, data in old.items():
+        client.execute_command("RESTORE", name, 0, data)
+    all_closed(driver)
+    assert driver.seen() == ["CLOSED", 2, 0]
+
+
 def test_reloaded_library_closes(server):
     _, connect = server
     driver = opened(connect())
