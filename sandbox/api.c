@@ -18,7 +18,8 @@ static void answer(tf_http_request *request, int status, const char *type, const
     struct tf_http_header headers[] = {
         {"Content-Type", type},
         {"Cache-Control", "no-store"},
-        {"Content-Security-Policy", "default-src 'none'; style-src 'unsafe-inline'; form-action 'self'; frame-ancestors 'none'"},
+        {"Content-Security-Policy",
+         "default-src 'none'; style-src 'unsafe-inline'; form-action 'self'; frame-ancestors 'none'"},
     };
 
     tf_http_respond(request, status, headers, TF_COUNT(headers), body, size);
@@ -38,9 +39,8 @@ static void refuse(tf_http_request *request, enum books_result result)
         int status;
         const char *reason;
     } table[] = {
-        [BOOKS_UNKNOWN] = {404, "unknown"},          [BOOKS_CONFLICT] = {409, "conflict"},
-        [BOOKS_STATE] = {409, "state"},              [BOOKS_FULL] = {503, "full"},
-        [BOOKS_DECLINED] = {402, "declined"},        [BOOKS_DISK] = {503, "disk"},
+        [BOOKS_UNKNOWN] = {404, "unknown"}, [BOOKS_CONFLICT] = {409, "conflict"}, [BOOKS_STATE] = {409, "state"},
+        [BOOKS_FULL] = {503, "full"},       [BOOKS_DECLINED] = {402, "declined"}, [BOOKS_DISK] = {503, "disk"},
     };
 
     answer_error(request, table[result].status, table[result].reason);
@@ -51,9 +51,11 @@ static void answer_charge(tf_http_request *request, const struct charge *c)
     char body[512];
     const char *host = tf_http_header_of(request, "host");
     int n = snprintf(body, sizeof body,
-                     "{\"charge_id\":\"%s\",\"provider_no\":\"%" PRId64 "\",\"state\":\"%s\",\"amount_minor\":%" PRId64 ",\"refunded_minor\":%" PRId64
-                     ",\"currency\":\"%s\",\"paid_ms\":%" PRId64 ",\"pay_url\":\"http://%.100s/pay/%s\"}",
-                     c->id, c->provider_no, charge_state_name(c->state), c->amount_minor, c->refunded_minor, c->currency, c->paid_ms, host ? host : "", c->id);
+                     "{\"charge_id\":\"%s\",\"provider_no\":\"%" PRId64 "\",\"state\":\"%s\",\"amount_minor\":%" PRId64
+                     ",\"refunded_minor\":%" PRId64 ",\"currency\":\"%s\",\"paid_ms\":%" PRId64
+                     ",\"pay_url\":\"http://%.100s/pay/%s\"}",
+                     c->id, c->provider_no, charge_state_name(c->state), c->amount_minor, c->refunded_minor,
+                     c->currency, c->paid_ms, host ? host : "", c->id);
 
     answer(request, 200, "application/json", body, (size_t)n);
 }
@@ -66,8 +68,11 @@ static bool signed_by_merchant(tf_http_request *request, const struct sandbox_ke
     size_t size;
     const char *body = tf_http_body(request, &size);
 
-    if (snprintf(prefix, sizeof prefix, "%s %s\n", tf_http_method(request), tf_http_path(request)) >= (int)sizeof prefix) return false;
-    return sandbox_verify(key, tf_http_header_of(request, "sandbox-signature"), tf_now_us() / TF_US_PER_S, prefix, body, size);
+    if (snprintf(prefix, sizeof prefix, "%s %s\n", tf_http_method(request), tf_http_path(request)) >=
+        (int)sizeof prefix)
+        return false;
+    return sandbox_verify(key, tf_http_header_of(request, "sandbox-signature"), tf_now_us() / TF_US_PER_S, prefix, body,
+                          size);
 }
 
 static bool read_text(const tf_json *object, const char *name, char *out, size_t size)
@@ -93,14 +98,18 @@ static void create_charge(tf_http_request *request, const tf_json *j)
 
     c.amount_minor = tf_json_int(tf_json_get(j, "amount_minor"), 0);
     c.expires_ms = tf_json_int(tf_json_get(j, "expires_ms"), 0);
-    if (!read_text(j, "charge_id", c.id, sizeof c.id) || !id_valid(c.id) || !read_text(j, "currency", c.currency, sizeof c.currency) ||
-        !read_text(j, "subject", c.subject, sizeof c.subject) || !read_text(j, "notify_url", c.notify_url, sizeof c.notify_url) || c.amount_minor <= 0 || c.expires_ms <= 0) {
+    if (!read_text(j, "charge_id", c.id, sizeof c.id) || !id_valid(c.id) ||
+        !read_text(j, "currency", c.currency, sizeof c.currency) ||
+        !read_text(j, "subject", c.subject, sizeof c.subject) ||
+        !read_text(j, "notify_url", c.notify_url, sizeof c.notify_url) || c.amount_minor <= 0 || c.expires_ms <= 0) {
         answer_error(request, 400, "field");
         return;
     }
     result = books_charge(&c, &stored);
-    if (result == BOOKS_OK || result == BOOKS_AGAIN) answer_charge(request, &stored);
-    else refuse(request, result);
+    if (result == BOOKS_OK || result == BOOKS_AGAIN)
+        answer_charge(request, &stored);
+    else
+        refuse(request, result);
 }
 
 static void create_refund(tf_http_request *request, const tf_json *j)
@@ -110,7 +119,8 @@ static void create_refund(tf_http_request *request, const tf_json *j)
     enum books_result result;
     int n;
 
-    if (!read_text(j, "refund_id", refund_id, sizeof refund_id) || !id_valid(refund_id) || !read_text(j, "charge_id", charge_id, sizeof charge_id)) {
+    if (!read_text(j, "refund_id", refund_id, sizeof refund_id) || !id_valid(refund_id) ||
+        !read_text(j, "charge_id", charge_id, sizeof charge_id)) {
         answer_error(request, 400, "field");
         return;
     }
@@ -119,7 +129,8 @@ static void create_refund(tf_http_request *request, const tf_json *j)
         refuse(request, result);
         return;
     }
-    n = snprintf(body, sizeof body, "{\"refund_id\":\"%s\",\"state\":\"SUCCEEDED\",\"amount_minor\":%" PRId64 "}", refund_id, amount);
+    n = snprintf(body, sizeof body, "{\"refund_id\":\"%s\",\"state\":\"SUCCEEDED\",\"amount_minor\":%" PRId64 "}",
+                 refund_id, amount);
     answer(request, 200, "application/json", body, (size_t)n);
 }
 
@@ -128,8 +139,10 @@ static void close_charge(tf_http_request *request, const char *id)
     struct charge c;
     enum books_result result = books_close_charge(id, &c);
 
-    if (result == BOOKS_UNKNOWN || result == BOOKS_DISK) refuse(request, result);
-    else answer_charge(request, &c); /* its state says whether it is closed */
+    if (result == BOOKS_UNKNOWN || result == BOOKS_DISK)
+        refuse(request, result);
+    else
+        answer_charge(request, &c); /* its state says whether it is closed */
 }
 
 static void show_books(tf_http_request *request)
@@ -138,14 +151,17 @@ static void show_books(tf_http_request *request)
 
     tf_buf_init(&out, BOOKS_MAX);
     books_render(&out);
-    if (out.broken) answer_error(request, 503, "full");
-    else answer(request, 200, "application/json", out.data, out.size);
+    if (out.broken)
+        answer_error(request, 503, "full");
+    else
+        answer(request, 200, "application/json", out.data, out.size);
     tf_buf_done(&out);
 }
 
 static void merchant(tf_http_request *request, const char *path, const struct sandbox_key *key)
 {
-    const char *method = tf_http_method(request), *error = NULL, *charge = strncmp(path, "/charges/", 9) == 0 ? path + 9 : NULL;
+    const char *method = tf_http_method(request), *error = NULL,
+               *charge = strncmp(path, "/charges/", 9) == 0 ? path + 9 : NULL;
     tf_cleanup(tf_arena_freep) tf_arena *arena = tf_arena_new(1 << 20);
     size_t size;
     const char *body = tf_http_body(request, &size);
@@ -184,10 +200,17 @@ static void html_text(tf_buf *out, const char *s)
 {
     for (; *s; s++)
         switch (*s) {
-        case '<': tf_buf_puts(out, "&lt;"); break;
-        case '&': tf_buf_puts(out, "&amp;"); break;
-        case '"': tf_buf_puts(out, "&quot;"); break;
-        default: tf_buf_putc(out, *s);
+        case '<':
+            tf_buf_puts(out, "&lt;");
+            break;
+        case '&':
+            tf_buf_puts(out, "&amp;");
+            break;
+        case '"':
+            tf_buf_puts(out, "&quot;");
+            break;
+        default:
+            tf_buf_putc(out, *s);
         }
 }
 
@@ -196,15 +219,19 @@ static void page(tf_http_request *request, int status, const struct charge *c, c
     tf_buf out;
 
     tf_buf_init(&out, PAGE_MAX);
-    tf_buf_puts(&out, "<!doctype html><html lang=\"en\"><meta charset=\"utf-8\"><meta name=\"viewport\" content=\"width=device-width\"><title>Sandbox bank</title>"
-                      "<style>body{font:1.1rem system-ui,sans-serif;max-width:26rem;margin:3rem auto;padding:0 1rem}button{font:inherit;padding:.7rem 2rem}"
+    tf_buf_puts(&out, "<!doctype html><html lang=\"en\"><meta charset=\"utf-8\"><meta name=\"viewport\" "
+                      "content=\"width=device-width\"><title>Sandbox bank</title>"
+                      "<style>body{font:1.1rem system-ui,sans-serif;max-width:26rem;margin:3rem auto;padding:0 "
+                      "1rem}button{font:inherit;padding:.7rem 2rem}"
                       ".amount{font-size:2rem}</style><h1>Sandbox bank</h1><p>No real money moves here.</p>");
     if (c) {
         tf_buf_puts(&out, "<p>");
         html_text(&out, c->subject);
-        tf_buf_printf(&out, "</p><p class=\"amount\">%s %" PRId64 ".%02d</p>", c->currency, c->amount_minor / 100, (int)(c->amount_minor % 100));
+        tf_buf_printf(&out, "</p><p class=\"amount\">%s %" PRId64 ".%02d</p>", c->currency, c->amount_minor / 100,
+                      (int)(c->amount_minor % 100));
     }
-    if (c && c->state == CHARGE_WAITING && !sentence) tf_buf_printf(&out, "<form method=\"post\" action=\"/pay/%s\"><button>Pay</button></form>", c->id);
+    if (c && c->state == CHARGE_WAITING && !sentence)
+        tf_buf_printf(&out, "<form method=\"post\" action=\"/pay/%s\"><button>Pay</button></form>", c->id);
     if (sentence) tf_buf_printf(&out, "<p role=\"status\">%s</p>", sentence);
     tf_buf_puts(&out, "</html>\n");
     answer(request, status, "text/html; charset=utf-8", out.data, out.size);
@@ -219,7 +246,8 @@ static void press(tf_http_request *request, const char *id)
     switch (books_pay(id, tf_now_us() / TF_US_PER_MS, &c, &fault)) {
     case BOOKS_OK:
         notifier_paid(&c, &fault);
-        page(request, 200, &c, c.state == CHARGE_IN_FLIGHT ? "The payment is under way." : "Paid. You may go back to the shop.");
+        page(request, 200, &c,
+             c.state == CHARGE_IN_FLIGHT ? "The payment is under way." : "Paid. You may go back to the shop.");
         break;
     case BOOKS_AGAIN:
         page(request, 200, &c, "This was paid before.");
@@ -242,12 +270,19 @@ static void payer(tf_http_request *request, const char *id)
 {
     struct charge c;
 
-    if (strcmp(tf_http_method(request), "POST") == 0) press(request, id);
-    else if (books_find(id, &c) != BOOKS_OK) page(request, 404, NULL, "There is no such payment.");
-    else page(request, 200, &c, c.state == CHARGE_WAITING ? NULL : c.state == CHARGE_CLOSED ? "The time to pay is over." : "Paid.");
+    if (strcmp(tf_http_method(request), "POST") == 0)
+        press(request, id);
+    else if (books_find(id, &c) != BOOKS_OK)
+        page(request, 404, NULL, "There is no such payment.");
+    else
+        page(request, 200, &c,
+             c.state == CHARGE_WAITING  ? NULL
+             : c.state == CHARGE_CLOSED ? "The time to pay is over."
+                                        : "Paid.");
 }
 
-/* ---- faults, for tests and demonstrations ------------------------------------------------------------------------- */
+/* ---- faults, for tests and demonstrations -------------------------------------------------------------------------
+ */
 
 static void order_fault(tf_http_request *request)
 {
@@ -282,17 +317,24 @@ static const char front_page[] =
     "POST /charges           merchants, signed: make a charge; GET /charges/{id}; POST /charges/{id}:close\n"
     "POST /refunds           merchants, signed\n"
     "GET  /books             merchants, signed: all charges and refunds\n"
-    "POST /faults            {\"charge_id\":\"*\", \"delay_ms\":…, \"notify_at_ms\":…, \"settle_at_ms\":…, \"copies\":…, \"lose\":true,\n"
-    "                        \"forge\":true, \"wrong_amount\":true, \"reorder\":true, \"decline\":true}: what goes wrong with the next payment\n";
+    "POST /faults            {\"charge_id\":\"*\", \"delay_ms\":…, \"notify_at_ms\":…, \"settle_at_ms\":…, "
+    "\"copies\":…, \"lose\":true,\n"
+    "                        \"forge\":true, \"wrong_amount\":true, \"reorder\":true, \"decline\":true}: what goes "
+    "wrong with the next payment\n";
 
 void api_handle(tf_http_request *request, void *arg)
 {
     const char *path = tf_http_path(request), *method = tf_http_method(request);
     bool get = strcmp(method, "GET") == 0, post = strcmp(method, "POST") == 0;
 
-    if (!get && !post) answer_error(request, 405, "method");
-    else if (get && strcmp(path, "/") == 0) answer(request, 200, "text/plain; charset=utf-8", front_page, sizeof front_page - 1);
-    else if (strncmp(path, "/pay/", 5) == 0) payer(request, path + 5);
-    else if (post && strcmp(path, "/faults") == 0) order_fault(request);
-    else merchant(request, path, arg);
+    if (!get && !post)
+        answer_error(request, 405, "method");
+    else if (get && strcmp(path, "/") == 0)
+        answer(request, 200, "text/plain; charset=utf-8", front_page, sizeof front_page - 1);
+    else if (strncmp(path, "/pay/", 5) == 0)
+        payer(request, path + 5);
+    else if (post && strcmp(path, "/faults") == 0)
+        order_fault(request);
+    else
+        merchant(request, path, arg);
 }

@@ -1,4 +1,5 @@
-/* Charges and refunds: hash tables under one lock, and a journal of one JSON line per change, synced before it is answered. */
+/* Charges and refunds: hash tables under one lock, and a journal of one JSON line per change, synced before it is
+ * answered. */
 #include "sandbox/books.h"
 
 #include "common/base/text.h"
@@ -93,8 +94,10 @@ static bool journal(const struct charge *charge, const struct refund_node *refun
 
     if (books.fd < 0) return true;
     tf_buf_init(&line, LINE_MAX_BYTES);
-    if (charge) put_charge(&w, charge);
-    else put_refund(&w, refund);
+    if (charge)
+        put_charge(&w, charge);
+    else
+        put_refund(&w, refund);
     tf_buf_putc(&line, '\n');
     ok = !line.broken && write(books.fd, line.data, line.size) == (ssize_t)line.size && fdatasync(books.fd) == 0;
     tf_buf_done(&line);
@@ -159,7 +162,9 @@ static bool replay(tf_arena *arena, const char *line, size_t size)
         int64_t amount = tf_json_int(tf_json_get(j, "amount_minor"), 0);
 
         node = find_charge(charge_id);
-        if (!node || !add_refund(tf_json_string(tf_json_get(j, "refund_id"), ""), charge_id, amount, tf_json_int(tf_json_get(j, "at_ms"), 0))) return false;
+        if (!node || !add_refund(tf_json_string(tf_json_get(j, "refund_id"), ""), charge_id, amount,
+                                 tf_json_int(tf_json_get(j, "at_ms"), 0)))
+            return false;
         node->charge.refunded_minor += amount;
         return true;
     }
@@ -219,11 +224,13 @@ void books_close(void)
 
     if (books.fd >= 0) close(books.fd);
     books.fd = -1;
-    HASH_ITER (hh, books.charges, c, next_c) {
+    HASH_ITER(hh, books.charges, c, next_c)
+    {
         HASH_DEL(books.charges, c);
         free(c);
     }
-    HASH_ITER (hh, books.refunds, r, next_r) {
+    HASH_ITER(hh, books.refunds, r, next_r)
+    {
         HASH_DEL(books.refunds, r);
         free(r);
     }
@@ -251,8 +258,10 @@ enum books_result books_charge(const struct charge *c, struct charge *ret_charge
     } else {
         made.provider_no = ++books.last_no;
         made.state = CHARGE_WAITING;
-        if (!journal(&made, NULL)) result = BOOKS_DISK;
-        else if (!add_charge(&made)) result = BOOKS_FULL;
+        if (!journal(&made, NULL))
+            result = BOOKS_DISK;
+        else if (!add_charge(&made))
+            result = BOOKS_FULL;
         *ret_charge = made;
     }
     pthread_mutex_unlock(&books.lock);
@@ -307,14 +316,18 @@ enum books_result books_pay(const char *id, int64_t now_ms, struct charge *ret_c
     pthread_mutex_lock(&books.lock);
     node = find_charge(id);
     if (node) {
-        if (node->charge.state == CHARGE_WAITING && now_ms >= node->charge.expires_ms) (void)move(node, CHARGE_CLOSED, 0);
+        if (node->charge.state == CHARGE_WAITING && now_ms >= node->charge.expires_ms)
+            (void)move(node, CHARGE_CLOSED, 0);
         if (node->charge.state != CHARGE_WAITING) {
             result = node->charge.state == CHARGE_CLOSED ? BOOKS_STATE : BOOKS_AGAIN;
         } else {
             *ret_fault = take_fault(id);
-            if (ret_fault->decline) result = BOOKS_DECLINED;
-            else if (ret_fault->settle_at_ms) result = move(node, CHARGE_IN_FLIGHT, 0);
-            else result = move(node, CHARGE_SUCCEEDED, now_ms);
+            if (ret_fault->decline)
+                result = BOOKS_DECLINED;
+            else if (ret_fault->settle_at_ms)
+                result = move(node, CHARGE_IN_FLIGHT, 0);
+            else
+                result = move(node, CHARGE_SUCCEEDED, now_ms);
         }
         *ret_charge = node->charge;
     }
@@ -345,8 +358,10 @@ enum books_result books_close_charge(const char *id, struct charge *ret_charge)
     pthread_mutex_lock(&books.lock);
     node = find_charge(id);
     if (node) {
-        if (node->charge.state == CHARGE_WAITING) result = move(node, CHARGE_CLOSED, 0);
-        else result = node->charge.state == CHARGE_CLOSED ? BOOKS_AGAIN : BOOKS_STATE;
+        if (node->charge.state == CHARGE_WAITING)
+            result = move(node, CHARGE_CLOSED, 0);
+        else
+            result = node->charge.state == CHARGE_CLOSED ? BOOKS_AGAIN : BOOKS_STATE;
         *ret_charge = node->charge;
     }
     pthread_mutex_unlock(&books.lock);
@@ -362,10 +377,15 @@ enum books_result books_refund(const char *refund_id, const char *charge_id, int
     pthread_mutex_lock(&books.lock);
     again = find_refund(refund_id);
     node = find_charge(charge_id);
-    if (again) result = again->amount_minor == amount && strcmp(again->charge_id, charge_id) == 0 ? BOOKS_AGAIN : BOOKS_CONFLICT;
-    else if (!node) result = BOOKS_UNKNOWN;
-    else if (node->charge.state != CHARGE_SUCCEEDED) result = BOOKS_STATE;
-    else if (amount <= 0 || amount > node->charge.amount_minor - node->charge.refunded_minor) result = BOOKS_CONFLICT;
+    if (again)
+        result =
+            again->amount_minor == amount && strcmp(again->charge_id, charge_id) == 0 ? BOOKS_AGAIN : BOOKS_CONFLICT;
+    else if (!node)
+        result = BOOKS_UNKNOWN;
+    else if (node->charge.state != CHARGE_SUCCEEDED)
+        result = BOOKS_STATE;
+    else if (amount <= 0 || amount > node->charge.amount_minor - node->charge.refunded_minor)
+        result = BOOKS_CONFLICT;
     if (!again && result == BOOKS_OK) {
         struct refund_node *made = add_refund(refund_id, charge_id, amount, now_ms);
 
@@ -410,13 +430,13 @@ void books_render(tf_buf *out)
     tf_json_begin_object(&w);
     tf_json_key(&w, "charges");
     tf_json_begin_array(&w);
-    HASH_ITER (hh, books.charges, c, next_c)
-        put_charge(&w, &c->charge);
+    HASH_ITER(hh, books.charges, c, next_c)
+    put_charge(&w, &c->charge);
     tf_json_end_array(&w);
     tf_json_key(&w, "refunds");
     tf_json_begin_array(&w);
-    HASH_ITER (hh, books.refunds, r, next_r)
-        put_refund(&w, r);
+    HASH_ITER(hh, books.refunds, r, next_r)
+    put_refund(&w, r);
     tf_json_end_array(&w);
     tf_json_end_object(&w);
     pthread_mutex_unlock(&books.lock);
@@ -428,11 +448,11 @@ bool books_next_in_flight(struct charge *ret_charge)
     bool found = false;
 
     pthread_mutex_lock(&books.lock);
-    HASH_ITER (hh, books.charges, c, next)
-        if (!found && c->charge.state == CHARGE_IN_FLIGHT) {
-            *ret_charge = c->charge;
-            found = true;
-        }
+    HASH_ITER(hh, books.charges, c, next)
+    if (!found && c->charge.state == CHARGE_IN_FLIGHT) {
+        *ret_charge = c->charge;
+        found = true;
+    }
     pthread_mutex_unlock(&books.lock);
     return found;
 }

@@ -11,7 +11,8 @@
 
 enum { CHARGE_ID_MAX = 40, TEXT_MAX = 200, URL_MAX = 300, CHARGES_MAX = 2000000 };
 
-/* WAITING → (IN_FLIGHT →) SUCCEEDED, or CLOSED. IN_FLIGHT: the payer has pressed, the money is under way (fault settle_at). */
+/* WAITING → (IN_FLIGHT →) SUCCEEDED, or CLOSED. IN_FLIGHT: the payer has pressed, the money is under way (fault
+ * settle_at). */
 enum charge_state { CHARGE_WAITING, CHARGE_IN_FLIGHT, CHARGE_SUCCEEDED, CHARGE_CLOSED };
 
 struct charge {
@@ -37,7 +38,16 @@ struct fault {
     bool decline;                  /* the payer's bank says no: the charge stays WAITING */
 };
 
-enum books_result { BOOKS_OK, BOOKS_AGAIN, BOOKS_UNKNOWN, BOOKS_CONFLICT, BOOKS_STATE, BOOKS_FULL, BOOKS_DECLINED, BOOKS_DISK };
+enum books_result {
+    BOOKS_OK,
+    BOOKS_AGAIN,
+    BOOKS_UNKNOWN,
+    BOOKS_CONFLICT,
+    BOOKS_STATE,
+    BOOKS_FULL,
+    BOOKS_DECLINED,
+    BOOKS_DISK
+};
 
 /* Reads the journal. False with a sentence. */
 bool books_open(const char *path, char *error, size_t size);
@@ -54,7 +64,8 @@ enum books_result books_settle(const char *id, int64_t now_ms, struct charge *re
 bool books_next_in_flight(struct charge *ret_charge);
 /* BOOKS_STATE when it was paid or is in flight. */
 enum books_result books_close_charge(const char *id, struct charge *ret_charge);
-/* Pays back; BOOKS_AGAIN: this refund was made; BOOKS_STATE: not paid; BOOKS_CONFLICT: more than is left, or another refund with this id. */
+/* Pays back; BOOKS_AGAIN: this refund was made; BOOKS_STATE: not paid; BOOKS_CONFLICT: more than is left, or another
+ * refund with this id. */
 enum books_result books_refund(const char *refund_id, const char *charge_id, int64_t amount_minor, int64_t now_ms);
 /* 0 when there is no such refund. */
 int64_t books_refunded(const char *refund_id);

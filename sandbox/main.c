@@ -1,4 +1,5 @@
-/* sandbox: a payment provider in which no real money moves, as a process of its own with books, a page, and faults on demand. */
+/* sandbox: a payment provider in which no real money moves, as a process of its own with books, a page, and faults on
+ * demand. */
 #include "common/chassis/service.h"
 #include "common/crypto/crypto.h"
 #include "common/http/server.h"

@@ -13,7 +13,13 @@
 #include <string.h>
 #include <time.h>
 
-enum { QUEUE_MAX = 100000, BODY_MAX = 4096, ANSWER_MAX = 65536, CALL_TIMEOUT_US = 5 * TF_US_PER_S, RETRY_MAX_MS = 60000 };
+enum {
+    QUEUE_MAX = 100000,
+    BODY_MAX = 4096,
+    ANSWER_MAX = 65536,
+    CALL_TIMEOUT_US = 5 * TF_US_PER_S,
+    RETRY_MAX_MS = 60000
+};
 
 enum job_kind { JOB_NOTIFY, JOB_FORGED, JOB_WRONG_AMOUNT, JOB_SETTLE };
 
@@ -110,7 +116,8 @@ void notifier_paid(const struct charge *charge, const struct fault *fault)
     if (fault->wrong_amount) add(JOB_WRONG_AMOUNT, charge, at, charge->paid_ms);
     add(JOB_NOTIFY, charge, at + (fault->forge || fault->wrong_amount ? 200 : 0), charge->paid_ms);
     for (int i = 0; i < fault->copies; i++)
-        add(JOB_NOTIFY, charge, at + (fault->reorder ? 50 * (i + 1) : 0), charge->paid_ms - (fault->reorder ? 1000 : 0));
+        add(JOB_NOTIFY, charge, at + (fault->reorder ? 50 * (i + 1) : 0),
+            charge->paid_ms - (fault->reorder ? 1000 : 0));
 }
 
 static void body_of(const struct job *job, tf_buf *out)
@@ -138,14 +145,20 @@ static bool send_one(tf_ctx *ctx, const struct job *job)
 {
     struct sandbox_key forged = {.size = 32};
     struct tf_http_header headers[] = {{"Content-Type", "application/json"}, {"Sandbox-Signature", NULL}};
-    struct tf_http_call call = {.method = "POST", .url = job->charge.notify_url, .headers = headers, .n_headers = TF_COUNT(headers), .answer_max = ANSWER_MAX, .idempotent = true};
+    struct tf_http_call call = {.method = "POST",
+                                .url = job->charge.notify_url,
+                                .headers = headers,
+                                .n_headers = TF_COUNT(headers),
+                                .answer_max = ANSWER_MAX,
+                                .idempotent = true};
     struct tf_http_answer answer;
     tf_buf body;
     bool ok;
 
     tf_buf_init(&body, BODY_MAX);
     body_of(job, &body);
-    headers[1].value = sandbox_sign(ctx->arena, job->kind == JOB_FORGED ? &forged : &notifier.key, now_ms() / 1000, NULL, body.data, body.size);
+    headers[1].value = sandbox_sign(ctx->arena, job->kind == JOB_FORGED ? &forged : &notifier.key, now_ms() / 1000,
+                                    NULL, body.data, body.size);
     call.body = body.data;
     call.size = body.size;
     ok = headers[1].value && tf_http_perform(ctx, notifier.client, &call, &answer) == TF_OK && answer.status == 200;

@@ -1,4 +1,5 @@
-/* Sends signed notifications to merchants, later and again as faults and missing acknowledgements demand. One thread. */
+/* Sends signed notifications to merchants, later and again as faults and missing acknowledgements demand. One thread.
+ */
 #pragma once
 
 #include "sandbox/books.h"

@@ -10,7 +10,8 @@
 
 enum { SIGNED_BYTES_MAX = 1 << 20 };
 
-static bool digest(const struct sandbox_key *key, int64_t t, const char *prefix, const void *body, size_t size, char hex[2 * TF_SHA256_BYTES + 1])
+static bool digest(const struct sandbox_key *key, int64_t t, const char *prefix, const void *body, size_t size,
+                   char hex[2 * TF_SHA256_BYTES + 1])
 {
     unsigned char mac[TF_SHA256_BYTES];
     tf_buf text;
@@ -28,7 +29,8 @@ static bool digest(const struct sandbox_key *key, int64_t t, const char *prefix,
     return ok;
 }
 
-char *sandbox_sign(tf_arena *arena, const struct sandbox_key *key, int64_t t, const char *prefix, const void *body, size_t size)
+char *sandbox_sign(tf_arena *arena, const struct sandbox_key *key, int64_t t, const char *prefix, const void *body,
+                   size_t size)
 {
     char hex[2 * TF_SHA256_BYTES + 1];
 
@@ -36,13 +38,16 @@ char *sandbox_sign(tf_arena *arena, const struct sandbox_key *key, int64_t t, co
     return tf_arena_printf(arena, "t=%" PRId64 ",v1=%s", t, hex);
 }
 
-bool sandbox_verify(const struct sandbox_key *key, const char *header, int64_t now, const char *prefix, const void *body, size_t size)
+bool sandbox_verify(const struct sandbox_key *key, const char *header, int64_t now, const char *prefix,
+                    const void *body, size_t size)
 {
     char expected[2 * TF_SHA256_BYTES + 1], number[24];
     const char *comma = header ? strchr(header, ',') : NULL;
     int64_t t;
 
-    if (!comma || strncmp(header, "t=", 2) != 0 || comma - header - 2 >= (ptrdiff_t)sizeof number || strncmp(comma, ",v1=", 4) != 0) return false;
+    if (!comma || strncmp(header, "t=", 2) != 0 || comma - header - 2 >= (ptrdiff_t)sizeof number ||
+        strncmp(comma, ",v1=", 4) != 0)
+        return false;
     memcpy(number, header + 2, (size_t)(comma - header - 2));
     number[comma - header - 2] = '\0';
     if (!tf_parse_int64(number, &t) || t < now - SIGNATURE_TOLERANCE_S || t > now + SIGNATURE_TOLERANCE_S) return false;

@@ -95,21 +95,22 @@ static tf_code read_claims(tf_ctx *ctx, const char *json, size_t size, tf_time n
     tf_cleanup(tf_json_freep) tf_json *document = tf_json_parse(ctx->arena, json, size, 4, &error);
     int64_t expires = tf_json_int(tf_json_get(document, "exp"), 0);
 
-    if (!document || strcmp(tf_json_string(tf_json_get(document, "iss"), ""), issuer) != 0) return tf_fail(ctx, TF_UNAUTHENTICATED, "not our token");
+    if (!document || strcmp(tf_json_string(tf_json_get(document, "iss"), ""), issuer) != 0)
+        return tf_fail(ctx, TF_UNAUTHENTICATED, "not our token");
     *claims = (struct tf_access_claims){
         .roles = read_roles(tf_json_get(document, "roles")),
         .issued = tf_json_int(tf_json_get(document, "iat"), 0) * TF_US_PER_S,
     };
-    if (!read_id(document, "sub", &claims->user_id) || claims->user_id == 0 || !read_id(document, "sid", &claims->session_id) ||
-        !read_id(document, "org", &claims->organiser_id))
+    if (!read_id(document, "sub", &claims->user_id) || claims->user_id == 0 ||
+        !read_id(document, "sid", &claims->session_id) || !read_id(document, "org", &claims->organiser_id))
         return tf_fail(ctx, TF_UNAUTHENTICATED, "claims missing");
     if (expires <= 0 || expires > INT64_MAX / TF_US_PER_S) return tf_fail(ctx, TF_UNAUTHENTICATED, "no expiry");
     claims->expires = expires * TF_US_PER_S;
     return claims->expires + TOLERANCE_US > now ? TF_OK : tf_fail(ctx, TF_UNAUTHENTICATED, "token expired");
 }
 
-tf_code tf_access_token_read(tf_ctx *ctx, const char *token, const struct tf_access_key *keys, size_t n_keys, tf_time now,
-                             struct tf_access_claims *ret_claims, bool *ret_unknown_kid)
+tf_code tf_access_token_read(tf_ctx *ctx, const char *token, const struct tf_access_key *keys, size_t n_keys,
+                             tf_time now, struct tf_access_claims *ret_claims, bool *ret_unknown_kid)
 {
     struct tf_jwt_key jwt_keys[TF_ACCESS_KEYS_MAX];
     const char *json;

@@ -8,7 +8,8 @@
 #include <stdio.h>
 #include <unistd.h>
 
-/* The file comes before the account: a crash between them leaves a file that the next start overwrites, never an account without a password. */
+/* The file comes before the account: a crash between them leaves a file that the next start overwrites, never an
+ * account without a password. */
 static tf_code write_password(tf_ctx *ctx, const char *login, const char *password)
 {
     const char *path = user_config.operator_password_file;
@@ -23,7 +24,12 @@ static tf_code write_password(tf_ctx *ctx, const char *login, const char *passwo
 
 tf_code operator_ensure(tf_ctx *ctx)
 {
-    struct account a = {.name = "Operator", .language = "en", .city = "", .roles = TF_ROLE_PLATFORM_OPERATOR, .created_at = ctx->clock->wall_us(ctx->clock), .locked_until = INT64_MIN};
+    struct account a = {.name = "Operator",
+                        .language = "en",
+                        .city = "",
+                        .roles = TF_ROLE_PLATFORM_OPERATOR,
+                        .created_at = ctx->clock->wall_us(ctx->clock),
+                        .locked_until = INT64_MIN};
     char password[33], *stored;
     bool exists;
     tf_code code;

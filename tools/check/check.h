@@ -1,6 +1,7 @@
 /* What the files of tf-check share: connections to all stores, and the report of rules.
  *
- * A rule is an invariant of the whole installation (issue "check"): it has a name, says how many things it looked at, and lists every offender. */
+ * A rule is an invariant of the whole installation (issue "check"): it has a name, says how many things it looked at,
+ * and lists every offender. */
 #pragma once
 
 #include "common/base/ctx.h"

@@ -1,6 +1,8 @@
-/* Redis against PostgreSQL, show by show and place by place: which places are free, held, sold, blocked; capacities; account limits; due times.
+/* Redis against PostgreSQL, show by show and place by place: which places are free, held, sold, blocked; capacities;
+ * account limits; due times.
  *
- * While orders run the two are never read at one moment: places that differ are read again after 5 s, and only a difference that stands counts. */
+ * While orders run the two are never read at one moment: places that differ are read again after 5 s, and only a
+ * difference that stands counts. */
 #include "tools/check/check.h"
 
 #include "common/base/id.h"
@@ -11,21 +13,37 @@
 #include <string.h>
 #include <time.h>
 
-enum { SHOWS_MAX = 100000, HEAD_BYTES = 64, AGAIN_AFTER_S = 5, PLACE_NONE = 0, PLACE_FREE, PLACE_HELD, PLACE_SOLD, PLACE_BLOCKED };
+enum {
+    SHOWS_MAX = 100000,
+    HEAD_BYTES = 64,
+    AGAIN_AFTER_S = 5,
+    PLACE_NONE = 0,
+    PLACE_FREE,
+    PLACE_HELD,
+    PLACE_SOLD,
+    PLACE_BLOCKED
+};
 
 static const struct tf_pg_stmt list_shows = {
-    "check_shows", "SELECT DISTINCT ON (i.show_id) i.show_id, i.epoch, s.data FROM inventory i JOIN sale_snapshot s USING (bucket, show_id) WHERE i.show_id > $1 AND s.version = i.terms "
-                   "ORDER BY i.show_id LIMIT 1", false};
+    "check_shows",
+    "SELECT DISTINCT ON (i.show_id) i.show_id, i.epoch, s.data FROM inventory i JOIN sale_snapshot s USING (bucket, "
+    "show_id) WHERE i.show_id > $1 AND s.version = i.terms "
+    "ORDER BY i.show_id LIMIT 1",
+    false};
 static const struct tf_pg_stmt live_places = {
     "check_places",
-    "SELECT t.place_no, o.kind, o.state, t.tier FROM tickets t JOIN orders o USING (bucket, order_no) WHERE t.bucket = $1 AND t.show_id = $2 AND t.live ORDER BY t.place_no", false};
+    "SELECT t.place_no, o.kind, o.state, t.tier FROM tickets t JOIN orders o USING (bucket, order_no) WHERE t.bucket = "
+    "$1 AND t.show_id = $2 AND t.live ORDER BY t.place_no",
+    false};
 static const struct tf_pg_stmt over_limit = {
     "check_limit",
-    "SELECT format('show %s user %s: %s tickets, limit %s', $2::int8, o.user_id, count(*), $3::int4) FROM tickets t JOIN orders o USING (bucket, order_no) "
-    "WHERE t.bucket = $1 AND t.show_id = $2 AND t.live AND o.kind = 1 GROUP BY o.user_id HAVING count(*) > $3 LIMIT 100", false};
+    "SELECT format('show %s user %s: %s tickets, limit %s', $2::int8, o.user_id, count(*), $3::int4) FROM tickets t "
+    "JOIN orders o USING (bucket, order_no) "
+    "WHERE t.bucket = $1 AND t.show_id = $2 AND t.live AND o.kind = 1 GROUP BY o.user_id HAVING count(*) > $3 LIMIT "
+    "100",
+    false};
 
 static const char *const status_names[] = {"no place", "free", "held", "sold", "blocked"};
-
 
 static bool bit(const unsigned char *map, size_t i)
 {
@@ -57,15 +75,20 @@ static bool read_pg(struct check *c, const struct sale *sale, unsigned char *out
         const struct sale_tier *tier = place > 0 && place < sale->npos ? sale_tier_of(sale, (int32_t)place) : NULL;
 
         if (!tier || tier->tier != tf_pg_get_int(r, i, 3)) {
-            if (report) rule_offender("show %lld: a live ticket on place %lld of tier %lld, which is not there", (long long)sale->show_id, (long long)place, (long long)tf_pg_get_int(r, i, 3));
+            if (report)
+                rule_offender("show %lld: a live ticket on place %lld of tier %lld, which is not there",
+                              (long long)sale->show_id, (long long)place, (long long)tf_pg_get_int(r, i, 3));
             continue;
         }
-        out[place] = tf_pg_get_int(r, i, 1) == 2 ? PLACE_BLOCKED : tf_pg_get_int(r, i, 2) == 1 ? PLACE_HELD : PLACE_SOLD;
+        out[place] = tf_pg_get_int(r, i, 1) == 2   ? PLACE_BLOCKED
+                     : tf_pg_get_int(r, i, 2) == 1 ? PLACE_HELD
+                                                   : PLACE_SOLD;
     }
     return true;
 }
 
-/* Redis' view, from the header and its bitmaps (inventory_v1.lua tells the layout). A show without inventory is CLOSED: nothing to compare until it is rebuilt. */
+/* Redis' view, from the header and its bitmaps (inventory_v1.lua tells the layout). A show without inventory is CLOSED:
+ * nothing to compare until it is rebuilt. */
 static bool read_redis(struct check *c, const struct sale *sale, unsigned char *out, bool *ret_closed)
 {
     tf_redis_reply *reply;
@@ -88,16 +111,22 @@ static bool read_redis(struct check *c, const struct sale *sale, unsigned char *
     npos = u32(reply->text + 24);
     bits = u32(reply->text + 28);
     if (npos != (uint32_t)sale->npos || reply->size < HEAD_BYTES + 3 * (size_t)bits / 8) {
-        rule_offender("show %lld: Redis has %u place numbers, the snapshot %d", (long long)sale->show_id, npos, sale->npos);
+        rule_offender("show %lld: Redis has %u place numbers, the snapshot %d", (long long)sale->show_id, npos,
+                      sale->npos);
         return false;
     }
     area = (const unsigned char *)reply->text + HEAD_BYTES;
     for (int32_t n = 0; n < sale->npos; n++) {
-        if (!sale_segment_of(sale, n)) out[n] = bit(area, (size_t)n) ? PLACE_FREE : PLACE_NONE;
-        else if (bit(area, (size_t)n)) out[n] = PLACE_FREE;
-        else if (bit(area + bits / 8, (size_t)n)) out[n] = PLACE_SOLD;
-        else if (bit(area + 2 * (size_t)(bits / 8), (size_t)n)) out[n] = PLACE_BLOCKED;
-        else out[n] = PLACE_HELD;
+        if (!sale_segment_of(sale, n))
+            out[n] = bit(area, (size_t)n) ? PLACE_FREE : PLACE_NONE;
+        else if (bit(area, (size_t)n))
+            out[n] = PLACE_FREE;
+        else if (bit(area + bits / 8, (size_t)n))
+            out[n] = PLACE_SOLD;
+        else if (bit(area + 2 * (size_t)(bits / 8), (size_t)n))
+            out[n] = PLACE_BLOCKED;
+        else
+            out[n] = PLACE_HELD;
     }
     return true;
 }
@@ -113,23 +142,27 @@ static size_t differences(const struct sale *sale, const unsigned char *pg, cons
 
 static void check_places(struct check *c, const struct sale *sale)
 {
-    unsigned char *first_pg = calloc(4, (size_t)sale->npos), *first_redis = first_pg + sale->npos, *pg = first_redis + sale->npos, *redis = pg + sale->npos;
+    unsigned char *first_pg = calloc(4, (size_t)sale->npos), *first_redis = first_pg + sale->npos,
+                  *pg = first_redis + sale->npos, *redis = pg + sale->npos;
     struct timespec pause = {.tv_sec = AGAIN_AFTER_S};
     bool closed;
 
     if (!first_pg) return;
     rule_looked_at(sale->n_places);
-    if (read_pg(c, sale, first_pg, true) && read_redis(c, sale, first_redis, &closed) && !closed && differences(sale, first_pg, first_redis)) {
+    if (read_pg(c, sale, first_pg, true) && read_redis(c, sale, first_redis, &closed) && !closed &&
+        differences(sale, first_pg, first_redis)) {
         nanosleep(&pause, NULL);
         if (read_pg(c, sale, pg, false) && read_redis(c, sale, redis, &closed) && !closed)
             for (int32_t n = 0; n < sale->npos; n++)
                 if (first_pg[n] != first_redis[n] && pg[n] != redis[n])
-                    rule_offender("show %lld place %d: PostgreSQL says %s, Redis says %s", (long long)sale->show_id, n, status_names[pg[n]], status_names[redis[n]]);
+                    rule_offender("show %lld place %d: PostgreSQL says %s, Redis says %s", (long long)sale->show_id, n,
+                                  status_names[pg[n]], status_names[redis[n]]);
     }
     free(first_pg);
 }
 
-/* Capacities add up in both stores: every place has exactly one status by construction of read_*, so the sum per tier is compared with the plan's. */
+/* Capacities add up in both stores: every place has exactly one status by construction of read_*, so the sum per tier
+ * is compared with the plan's. */
 static void check_capacity(struct check *c, const struct sale *sale)
 {
     unsigned char *pg = calloc(1, (size_t)sale->npos);
@@ -143,7 +176,8 @@ static void check_capacity(struct check *c, const struct sale *sale)
         }
         for (int t = 0; t < sale->n_tiers; t++)
             if (sums[t] != sale->tiers[t].capacity)
-                rule_offender("show %lld tier %d: sold + held + blocked + free = %lld, capacity %d", (long long)sale->show_id, t + 1, (long long)sums[t], sale->tiers[t].capacity);
+                rule_offender("show %lld tier %d: sold + held + blocked + free = %lld, capacity %d",
+                              (long long)sale->show_id, t + 1, (long long)sums[t], sale->tiers[t].capacity);
     }
     free(pg);
 }

@@ -2,7 +2,8 @@
  *
  *   tf-check --home DIR [--base-port N] [--json]
  *
- * Exit status 0: every rule holds; 1: violations (listed); 2: it could not be run. It reads databases of all services, which no service may. */
+ * Exit status 0: every rule holds; 1: violations (listed); 2: it could not be run. It reads databases of all services,
+ * which no service may. */
 #include "tools/check/check.h"
 
 #include "common/crypto/crypto.h"
@@ -57,8 +58,10 @@ static bool open_stores(struct check *c, const char *home, int base_port)
         char dsn[400], password[128];
 
         if (!read_password(home, services[i], password, sizeof password)) return false;
-        snprintf(dsn, sizeof dsn, "host=127.0.0.1 port=%d dbname=tf_%s user=tf_%s password=%s", base_port + 32, services[i], services[i], password);
-        c->pg[i] = tf_pg_new(&(struct tf_pg_config){.dsn = dsn, .name = "check", .connections_max = 2, .connect_timeout_ms = 3000});
+        snprintf(dsn, sizeof dsn, "host=127.0.0.1 port=%d dbname=tf_%s user=tf_%s password=%s", base_port + 32,
+                 services[i], services[i], password);
+        c->pg[i] = tf_pg_new(
+            &(struct tf_pg_config){.dsn = dsn, .name = "check", .connections_max = 2, .connect_timeout_ms = 3000});
     }
     snprintf(address, sizeof address, "127.0.0.1:%d", base_port + 79);
     snprintf(url, sizeof url, "http://127.0.0.1:%d", base_port + 90);
@@ -77,10 +80,14 @@ int main(int argc, char **argv)
     bool json = false, ok;
 
     for (int i = 1; i < argc; i++) {
-        if (strcmp(argv[i], "--json") == 0) json = true;
-        else if (strcmp(argv[i], "--home") == 0 && i + 1 < argc) home = argv[++i];
-        else if (strcmp(argv[i], "--base-port") == 0 && i + 1 < argc) base_port = atoi(argv[++i]);
-        else home = NULL, i = argc;
+        if (strcmp(argv[i], "--json") == 0)
+            json = true;
+        else if (strcmp(argv[i], "--home") == 0 && i + 1 < argc)
+            home = argv[++i];
+        else if (strcmp(argv[i], "--base-port") == 0 && i + 1 < argc)
+            base_port = atoi(argv[++i]);
+        else
+            home = NULL, i = argc;
     }
     if (!home || !tf_crypto_init()) {
         fputs("usage: tf-check --home DIR [--base-port N] [--json]\n", stderr);

@@ -42,7 +42,8 @@ void rule_offender(const char *format, ...)
 
 void rule_failed(const struct check *c, const char *what)
 {
-    rule_offender("could not be checked: %s: %s", what, c->ctx.error.internal ? c->ctx.error.internal : tf_code_info(c->ctx.error.code)->reason);
+    rule_offender("could not be checked: %s: %s", what,
+                  c->ctx.error.internal ? c->ctx.error.internal : tf_code_info(c->ctx.error.code)->reason);
 }
 
 static void print_table(void)
@@ -50,10 +51,12 @@ static void print_table(void)
     for (size_t i = 0; i < n_rules; i++) {
         const struct rule *r = &rules[i];
 
-        printf("%-9s %-26s %10lld looked at  %s\n", r->violations ? "VIOLATED" : "ok", r->name, (long long)r->looked_at, r->sentence);
+        printf("%-9s %-26s %10lld looked at  %s\n", r->violations ? "VIOLATED" : "ok", r->name, (long long)r->looked_at,
+               r->sentence);
         for (int64_t k = 0; k < TF_MIN(r->violations, (int64_t)OFFENDERS_SHOWN_MAX); k++)
             printf("            %s\n", r->shown[k]);
-        if (r->violations > OFFENDERS_SHOWN_MAX) printf("            and %lld more\n", (long long)r->violations - OFFENDERS_SHOWN_MAX);
+        if (r->violations > OFFENDERS_SHOWN_MAX)
+            printf("            and %lld more\n", (long long)r->violations - OFFENDERS_SHOWN_MAX);
     }
 }
 

@@ -16,17 +16,21 @@ static void print_body(const char *body, size_t size)
     printf("%.*s%s\n", (int)TF_MIN(size, (size_t)PRINT_MAX), body, size > PRINT_MAX ? " …" : "");
 }
 
-bool story_call(struct story *s, const char *method, const char *path, const char *token, const char *key, const char *body, size_t size, tf_json **ret_document)
+bool story_call(struct story *s, const char *method, const char *path, const char *token, const char *key,
+                const char *body, size_t size, tf_json **ret_document)
 {
     struct tf_http_header headers[4];
-    struct tf_http_call call = {.method = method, .headers = headers, .body = body, .size = size, .answer_max = ANSWER_MAX};
+    struct tf_http_call call = {
+        .method = method, .headers = headers, .body = body, .size = size, .answer_max = ANSWER_MAX};
     struct tf_http_answer answer;
     const char *error;
     tf_code code;
 
     call.url = tf_arena_printf(s->ctx.arena, "%s%s", s->gateway, path);
     if (body) headers[call.n_headers++] = (struct tf_http_header){"Content-Type", "application/json"};
-    if (token) headers[call.n_headers++] = (struct tf_http_header){"Authorization", tf_arena_printf(s->ctx.arena, "Bearer %s", token)};
+    if (token)
+        headers[call.n_headers++] =
+            (struct tf_http_header){"Authorization", tf_arena_printf(s->ctx.arena, "Bearer %s", token)};
     if (key) headers[call.n_headers++] = (struct tf_http_header){"Idempotency-Key", key};
     headers[call.n_headers++] = (struct tf_http_header){"Accept-Language", "en"};
     s->ctx.deadline_us = tf_mono_us() + CALL_TIMEOUT_US;
@@ -72,11 +76,15 @@ bool story_press(struct story *s, const char *url)
 
 bool story_operator(struct story *s)
 {
-    struct tf_access_claims claims = {.user_id = 1, .roles = TF_ROLE_PLATFORM_OPERATOR, .issued = tf_now_us(), .expires = tf_now_us() + (int64_t)600 * TF_US_PER_S};
+    struct tf_access_claims claims = {.user_id = 1,
+                                      .roles = TF_ROLE_PLATFORM_OPERATOR,
+                                      .issued = tf_now_us(),
+                                      .expires = tf_now_us() + (int64_t)600 * TF_US_PER_S};
     unsigned char seed[TF_SIGN_SEED_BYTES];
     size_t n;
 
-    if (tf_key_read(&s->ctx, tf_arena_printf(s->ctx.arena, "%s/user-signing.key", s->secrets), sizeof seed, seed, sizeof seed, &n)) {
+    if (tf_key_read(&s->ctx, tf_arena_printf(s->ctx.arena, "%s/user-signing.key", s->secrets), sizeof seed, seed,
+                    sizeof seed, &n)) {
         fprintf(stderr, "%s\n", s->ctx.error.internal);
         return false;
     }
@@ -130,7 +138,8 @@ bool story_import(struct story *s, const char *file, bool quiet, const char **re
     objects = tf_json_get(answer, "objects");
     for (size_t i = 0; i < tf_json_size(objects); i++) {
         const tf_json *o = tf_json_at(objects, i);
-        const char *kind = tf_json_string(tf_json_get(o, "kind"), ""), *id = tf_json_string(tf_json_get(o, "id"), ""), *outcome = outcome_word(tf_json_string(tf_json_get(o, "outcome"), ""));
+        const char *kind = tf_json_string(tf_json_get(o, "kind"), ""), *id = tf_json_string(tf_json_get(o, "id"), ""),
+                   *outcome = outcome_word(tf_json_string(tf_json_get(o, "outcome"), ""));
 
         changed += strcmp(outcome, "unchanged") != 0;
         if (!quiet) printf("  %-10s %-32s %-20s %s\n", kind, tf_json_string(tf_json_get(o, "ref"), ""), id, outcome);

@@ -1,9 +1,9 @@
 /* tf-story: the purchase story against a running installation.
  *
  *   tf-story import FILE [--quiet]          an organiser's file into the catalogue
- *   tf-story selfcheck --catalogue FILE     import, then buy, pay, refund one place of its first show; prints what was bought
- *   tf-story demo --catalogue FILE          the same, each request and answer printed
- *   all: --gateway URL --secrets DIR */
+ *   tf-story selfcheck --catalogue FILE     import, then buy, pay, refund one place of its first show; prints what was
+ * bought tf-story demo --catalogue FILE          the same, each request and answer printed all: --gateway URL --secrets
+ * DIR */
 #include "tools/story/story.h"
 
 #include "common/crypto/crypto.h"
@@ -13,7 +13,9 @@
 
 static int usage(void)
 {
-    fputs("usage: tf-story import FILE | selfcheck --catalogue FILE | demo --catalogue FILE, with --gateway URL --secrets DIR [--quiet]\n", stderr);
+    fputs("usage: tf-story import FILE | selfcheck --catalogue FILE | demo --catalogue FILE, with --gateway URL "
+          "--secrets DIR [--quiet]\n",
+          stderr);
     return 64;
 }
 

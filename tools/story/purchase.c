@@ -29,7 +29,9 @@ static bool log_in(struct story *s)
     tf_random_hex(email, 8);
     snprintf(email + 16, sizeof email - 16, "@buyer.example");
     tf_random_hex(password, 16);
-    n = snprintf(body, sizeof body, "{\"email\":\"%s\",\"password\":\"%s\",\"name\":\"A fresh buyer\",\"language\":\"en\"}", email, password);
+    n = snprintf(body, sizeof body,
+                 "{\"email\":\"%s\",\"password\":\"%s\",\"name\":\"A fresh buyer\",\"language\":\"en\"}", email,
+                 password);
     say(s, "A buyer registers and logs in");
     if (!story_call(s, "POST", "/v1/users", NULL, NULL, body, (size_t)n, NULL)) return false;
     n = snprintf(body, sizeof body, "{\"login\":\"%s\",\"password\":\"%s\",\"device\":\"story\"}", email, password);
@@ -108,9 +110,10 @@ static bool show_ticket(struct story *s, const tf_json *order)
     say(s, "The ticket");
     snprintf(path, sizeof path, "/v1/tickets/%s", string_at(ticket, NULL, "ticket_id"));
     if (!story_call(s, "GET", path, s->token, NULL, NULL, 0, NULL)) return false;
-    printf("%sBought: %s, %s, at %s: ticket %s, paid %s %s (minor units).\n", s->print ? "\n" : "  ", string_at(order, "order", "title"), string_at(ticket, NULL, "place_text"),
-           string_at(order, "order", "venue_name"), string_at(ticket, NULL, "ticket_id"), string_at(order, "order", "total_minor"),
-           string_at(order, "order", "currency"));
+    printf("%sBought: %s, %s, at %s: ticket %s, paid %s %s (minor units).\n", s->print ? "\n" : "  ",
+           string_at(order, "order", "title"), string_at(ticket, NULL, "place_text"),
+           string_at(order, "order", "venue_name"), string_at(ticket, NULL, "ticket_id"),
+           string_at(order, "order", "total_minor"), string_at(order, "order", "currency"));
     return true;
 }
 
@@ -142,5 +145,6 @@ bool story_purchase(struct story *s, const char *show_id)
     say(s, "Best available: one place");
     if (!story_call(s, "POST", "/v1/orders", s->token, key, body, (size_t)n, &answer)) return false;
     order_no = string_at(answer, "order", "order_no");
-    return pay(s, order_no) && await(s, order_no, "state", "ORDER_STATE_PAID", &paid) && show_ticket(s, paid) && refund(s, order_no);
+    return pay(s, order_no) && await(s, order_no, "state", "ORDER_STATE_PAID", &paid) && show_ticket(s, paid) &&
+           refund(s, order_no);
 }

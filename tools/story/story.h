@@ -18,13 +18,17 @@ struct story {
     const char *operator_token;
 };
 
-/* One call; body may be NULL, key may be NULL (Idempotency-Key). *ret_document (may be NULL) is freed by the caller. False and a sentence on standard error unless the status is 200. */
-bool story_call(struct story *s, const char *method, const char *path, const char *token, const char *key, const char *body, size_t size, tf_json **ret_document);
+/* One call; body may be NULL, key may be NULL (Idempotency-Key). *ret_document (may be NULL) is freed by the caller.
+ * False and a sentence on standard error unless the status is 200. */
+bool story_call(struct story *s, const char *method, const char *path, const char *token, const char *key,
+                const char *body, size_t size, tf_json **ret_document);
 /* Presses "Pay" on the provider's page. */
 bool story_press(struct story *s, const char *url);
-/* A token of the platform's operator, signed with the installation's own key: for whoever may read the secrets of this machine. */
+/* A token of the platform's operator, signed with the installation's own key: for whoever may read the secrets of this
+ * machine. */
 bool story_operator(struct story *s);
-/* POST /v1/admin/imports. Prints what became of each object unless quiet; *ret_show is the first show's id, in the arena (may be NULL). */
+/* POST /v1/admin/imports. Prints what became of each object unless quiet; *ret_show is the first show's id, in the
+ * arena (may be NULL). */
 bool story_import(struct story *s, const char *file, bool quiet, const char **ret_show);
 /* A fresh buyer buys one place of the show, pays, holds a ticket, is refunded. Prints what was bought. */
 bool story_purchase(struct story *s, const char *show_id);

@@ -7,11 +7,11 @@
 #include <stdint.h>
 
 enum payment_move {
-    MOVE_NONE,      /* nothing new */
-    MOVE_SUCCEED,   /* money: from any state but SUCCEEDED; late money too */
-    MOVE_CLOSE,     /* ended without money */
-    MOVE_FAIL,      /* the provider never made it and the time is over */
-    MOVE_MISMATCH   /* money of another amount or currency: parked, an operator decides */
+    MOVE_NONE,    /* nothing new */
+    MOVE_SUCCEED, /* money: from any state but SUCCEEDED; late money too */
+    MOVE_CLOSE,   /* ended without money */
+    MOVE_FAIL,    /* the provider never made it and the time is over */
+    MOVE_MISMATCH /* money of another amount or currency: parked, an operator decides */
 };
 
 /* The payment as stored, and as the provider says. outcome: enum charge_outcome of providers/provider.h. */
@@ -21,4 +21,5 @@ struct payment_facts {
     const char *currency;
     bool over; /* its time to pay has ended */
 };
-enum payment_move payment_decide(const struct payment_facts *stored, int outcome, int64_t amount_minor, const char *currency);
+enum payment_move payment_decide(const struct payment_facts *stored, int outcome, int64_t amount_minor,
+                                 const char *currency);

@@ -11,7 +11,8 @@ static tf_code check_key(tf_ctx *ctx, const char *key)
 {
     size_t n = strspn(key, "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_-");
 
-    if (n < KEY_MIN || n > KEY_MAX || key[n]) return tf_fail_field(ctx, "request_id", "%d to %d characters of A-Z a-z 0-9 _ -", KEY_MIN, KEY_MAX);
+    if (n < KEY_MIN || n > KEY_MAX || key[n])
+        return tf_fail_field(ctx, "request_id", "%d to %d characters of A-Z a-z 0-9 _ -", KEY_MIN, KEY_MAX);
     return TF_OK;
 }
 
@@ -34,7 +35,8 @@ static tf_code ask_order(tf_ctx *ctx, int64_t order_no, GetPayableResponse **ret
 }
 
 /* Stores the attempt, or finds the one that this key made. */
-static tf_code store_attempt(tf_ctx *ctx, const CreatePaymentRequest *request, const struct provider *provider, const GetPayableResponse *order, struct payment *ret_payment)
+static tf_code store_attempt(tf_ctx *ctx, const CreatePaymentRequest *request, const struct provider *provider,
+                             const GetPayableResponse *order, struct payment *ret_payment)
 {
     struct payment p = {
         .order_no = order->order_no,
@@ -60,13 +62,18 @@ static tf_code store_attempt(tf_ctx *ctx, const CreatePaymentRequest *request, c
 /* Makes the charge at the provider; repeated by whoever comes with the same key, until it stands. */
 static tf_code open_charge(tf_ctx *ctx, const struct provider *provider, struct payment *p)
 {
-    struct charge_request charge = {.payment_id = p->payment_id, .amount_minor = p->amount_minor, .currency = p->currency, .subject = p->subject, .expires_at = p->expires_at};
+    struct charge_request charge = {.payment_id = p->payment_id,
+                                    .amount_minor = p->amount_minor,
+                                    .currency = p->currency,
+                                    .subject = p->subject,
+                                    .expires_at = p->expires_at};
     struct charge_answer answer;
     tf_code code;
 
     code = provider->create(ctx, &charge, &answer);
     if (code) return code;
-    if (answer.outcome == CHARGE_UNKNOWN) return tf_fail(ctx, TF_PROVIDER_DOWN, "the provider does not know the charge it was to make");
+    if (answer.outcome == CHARGE_UNKNOWN)
+        return tf_fail(ctx, TF_PROVIDER_DOWN, "the provider does not know the charge it was to make");
 
     code = payment_opened(ctx, p, &answer);
     if (code) return code;
@@ -99,7 +106,8 @@ tf_code create_payment(tf_ctx *ctx, const CreatePaymentRequest *request, CreateP
         code = store_attempt(ctx, request, provider, order, &p);
     }
     if (code) return code;
-    if (strcmp(p.method, provider->method) != 0) return tf_fail(ctx, TF_KEY_REUSED, "the key made an attempt by another method");
+    if (strcmp(p.method, provider->method) != 0)
+        return tf_fail(ctx, TF_KEY_REUSED, "the key made an attempt by another method");
 
     if (p.state == PAYMENT_STATE_CREATED) {
         code = open_charge(ctx, provider, &p);

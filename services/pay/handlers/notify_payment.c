@@ -1,4 +1,5 @@
-/* NotifyPayment: a provider's notification. Verified, stored with its effect and its event in one transaction, then acknowledged. */
+/* NotifyPayment: a provider's notification. Verified, stored with its effect and its event in one transaction, then
+ * acknowledged. */
 #include "common/base/metrics.h"
 #include "services/pay/handlers/views.h"
 
@@ -6,7 +7,8 @@
 
 enum { NOTIFICATION_MAX = 65536 };
 
-static tf_counter forged = TF_COUNTER("tf_pay_notifications_forged_total", "Notifications with a wrong signature", NULL);
+static tf_counter forged =
+    TF_COUNTER("tf_pay_notifications_forged_total", "Notifications with a wrong signature", NULL);
 
 static tf_code acknowledge(tf_ctx *ctx, const struct provider *provider, NotifyPaymentResponse *response)
 {
@@ -31,7 +33,8 @@ tf_code notify_payment(tf_ctx *ctx, const NotifyPaymentRequest *request, NotifyP
     tf_code code;
 
     if (!provider) return tf_fail(ctx, TF_NOT_FOUND, "no such channel");
-    if (!request->notification || request->notification->data.len == 0) return tf_fail_field(ctx, "notification", "empty");
+    if (!request->notification || request->notification->data.len == 0)
+        return tf_fail_field(ctx, "notification", "empty");
     if (request->notification->data.len > NOTIFICATION_MAX) return tf_fail(ctx, TF_TOO_LARGE, "notification too large");
 
     code = provider->verify(ctx, request->notification, &notice);

@@ -1,4 +1,5 @@
-/* A payment provider behind one interface. Each call is bounded by ctx's deadline and says plainly what is known afterwards.
+/* A payment provider behind one interface. Each call is bounded by ctx's deadline and says plainly what is known
+ * afterwards.
  *
  * The payment id is the idempotency key of a charge, the refund id that of a refund: every call may be repeated. */
 #pragma once
@@ -7,10 +8,10 @@
 #include "ticketflow/http/v1/body.tf.h"
 
 enum charge_outcome {
-    CHARGE_OPEN,      /* waits for the payer, or the money is under way */
+    CHARGE_OPEN, /* waits for the payer, or the money is under way */
     CHARGE_PAID,
-    CHARGE_CLOSED,    /* no money, and none will come */
-    CHARGE_UNKNOWN,   /* the provider has never heard of it */
+    CHARGE_CLOSED,  /* no money, and none will come */
+    CHARGE_UNKNOWN, /* the provider has never heard of it */
 };
 
 struct charge_request {
@@ -42,7 +43,8 @@ struct provider {
     tf_code (*query)(tf_ctx *ctx, int64_t payment_id, struct charge_answer *ret_answer);
     /* Ends a charge that nobody paid; the answer says what it is afterwards. */
     tf_code (*close)(tf_ctx *ctx, int64_t payment_id, struct charge_answer *ret_answer);
-    tf_code (*refund)(tf_ctx *ctx, int64_t refund_id, int64_t payment_id, int64_t amount_minor, enum refund_outcome *ret_outcome, const char **ret_cause);
+    tf_code (*refund)(tf_ctx *ctx, int64_t refund_id, int64_t payment_id, int64_t amount_minor,
+                      enum refund_outcome *ret_outcome, const char **ret_cause);
     /* TF_UNAUTHENTICATED when forged, TF_FIELD_INVALID when signed but not understood. */
     tf_code (*verify)(tf_ctx *ctx, const RawBody *notification, struct provider_notice *ret_notice);
     /* Body that acknowledges. */

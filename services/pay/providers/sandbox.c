@@ -18,10 +18,15 @@ static struct sandbox_key key;
 static tf_http_client *client;
 
 /* One signed call; *ret_document is to be freed by the caller, NULL when the answer is not JSON. */
-static tf_code call(tf_ctx *ctx, const char *method, const char *path, const tf_buf *body, int *ret_status, tf_json **ret_document)
+static tf_code call(tf_ctx *ctx, const char *method, const char *path, const tf_buf *body, int *ret_status,
+                    tf_json **ret_document)
 {
     struct tf_http_header headers[] = {{"Content-Type", "application/json"}, {"Sandbox-Signature", NULL}};
-    struct tf_http_call request = {.method = method, .headers = headers, .n_headers = TF_COUNT(headers), .answer_max = ANSWER_MAX, .idempotent = true};
+    struct tf_http_call request = {.method = method,
+                                   .headers = headers,
+                                   .n_headers = TF_COUNT(headers),
+                                   .answer_max = ANSWER_MAX,
+                                   .idempotent = true};
     struct tf_http_answer answer;
     int64_t deadline = ctx->deadline_us;
     const char *error;
@@ -33,9 +38,11 @@ static tf_code call(tf_ctx *ctx, const char *method, const char *path, const tf_
         request.size = body->size;
     }
     request.url = tf_arena_printf(ctx->arena, "%s%s", pay_config.sandbox_url, path);
-    headers[1].value = sandbox_sign(ctx->arena, &key, ctx->clock->wall_us(ctx->clock) / TF_US_PER_S, tf_arena_printf(ctx->arena, "%s %s\n", method, path), request.body, request.size);
+    headers[1].value = sandbox_sign(ctx->arena, &key, ctx->clock->wall_us(ctx->clock) / TF_US_PER_S,
+                                    tf_arena_printf(ctx->arena, "%s %s\n", method, path), request.body, request.size);
     if (!request.url || !headers[1].value) return tf_fail(ctx, TF_INTERNAL, "arena exhausted");
-    ctx->deadline_us = TF_MIN(deadline, ctx->clock->mono_us(ctx->clock) + pay_config.provider_timeout_ms * TF_US_PER_MS);
+    ctx->deadline_us =
+        TF_MIN(deadline, ctx->clock->mono_us(ctx->clock) + pay_config.provider_timeout_ms * TF_US_PER_MS);
     code = tf_http_perform(ctx, client, &request, &answer);
     ctx->deadline_us = deadline;
     if (code) {
@@ -68,15 +75,20 @@ static tf_code read_charge(tf_ctx *ctx, const tf_json *j, struct charge_answer *
         .currency = tf_arena_strdup(ctx->arena, tf_json_string(tf_json_get(j, "currency"), "")),
         .paid_at = tf_json_int(tf_json_get(j, "paid_ms"), 0) * TF_US_PER_MS,
     };
-    if (strcmp(state, "WAITING") == 0 || strcmp(state, "IN_FLIGHT") == 0) out->outcome = CHARGE_OPEN;
-    else if (strcmp(state, "SUCCEEDED") == 0) out->outcome = CHARGE_PAID;
-    else if (strcmp(state, "CLOSED") == 0) out->outcome = CHARGE_CLOSED;
-    else return not_understood(ctx, 200);
+    if (strcmp(state, "WAITING") == 0 || strcmp(state, "IN_FLIGHT") == 0)
+        out->outcome = CHARGE_OPEN;
+    else if (strcmp(state, "SUCCEEDED") == 0)
+        out->outcome = CHARGE_PAID;
+    else if (strcmp(state, "CLOSED") == 0)
+        out->outcome = CHARGE_CLOSED;
+    else
+        return not_understood(ctx, 200);
     return TF_OK;
 }
 
 /* A call whose answer is a charge. */
-static tf_code charge_call(tf_ctx *ctx, const char *method, const char *path, const tf_buf *body, struct charge_answer *out)
+static tf_code charge_call(tf_ctx *ctx, const char *method, const char *path, const tf_buf *body,
+                           struct charge_answer *out)
 {
     tf_cleanup(tf_json_freep) tf_json *document = NULL;
     int status;
@@ -131,7 +143,8 @@ static tf_code sandbox_close(tf_ctx *ctx, int64_t payment_id, struct charge_answ
     return charge_call(ctx, "POST", path, NULL, out);
 }
 
-static tf_code sandbox_refund(tf_ctx *ctx, int64_t refund_id, int64_t payment_id, int64_t amount_minor, enum refund_outcome *ret_outcome, const char **ret_cause)
+static tf_code sandbox_refund(tf_ctx *ctx, int64_t refund_id, int64_t payment_id, int64_t amount_minor,
+                              enum refund_outcome *ret_outcome, const char **ret_cause)
 {
     tf_cleanup(tf_json_freep) tf_json *document = NULL;
     tf_cleanup(tf_buf_done) tf_buf body;
@@ -152,7 +165,9 @@ static tf_code sandbox_refund(tf_ctx *ctx, int64_t refund_id, int64_t payment_id
     if (code) return code;
 
     *ret_outcome = status == 200 ? REFUND_DONE : REFUND_REFUSED;
-    *ret_cause = status == 200 ? NULL : tf_arena_printf(ctx->arena, "the provider refused: %s", tf_json_string(tf_json_get(document, "error"), "no reason given"));
+    *ret_cause = status == 200 ? NULL
+                               : tf_arena_printf(ctx->arena, "the provider refused: %s",
+                                                 tf_json_string(tf_json_get(document, "error"), "no reason given"));
     return TF_OK;
 }
 
@@ -168,11 +183,12 @@ static tf_code sandbox_verify_notice(tf_ctx *ctx, const RawBody *n, struct provi
     tf_cleanup(tf_json_freep) tf_json *j = NULL;
     const char *error;
 
-    if (!sandbox_verify(&key, header_of(n, "sandbox-signature"), ctx->clock->wall_us(ctx->clock) / TF_US_PER_S, NULL, n->data.data, n->data.len))
+    if (!sandbox_verify(&key, header_of(n, "sandbox-signature"), ctx->clock->wall_us(ctx->clock) / TF_US_PER_S, NULL,
+                        n->data.data, n->data.len))
         return tf_fail(ctx, TF_UNAUTHENTICATED, "sandbox: notification with a wrong signature");
     j = tf_json_parse(ctx->arena, (const char *)n->data.data, n->data.len, 4, &error);
-    if (!j || strcmp(tf_json_string(tf_json_get(j, "type"), ""), "charge.succeeded") != 0 || !tf_parse_int64(tf_json_string(tf_json_get(j, "charge_id"), ""), &out->payment_id) ||
-        out->payment_id <= 0)
+    if (!j || strcmp(tf_json_string(tf_json_get(j, "type"), ""), "charge.succeeded") != 0 ||
+        !tf_parse_int64(tf_json_string(tf_json_get(j, "charge_id"), ""), &out->payment_id) || out->payment_id <= 0)
         return tf_fail_field(ctx, "notification", "not a notification of ours");
     out->charge = (struct charge_answer){
         .outcome = CHARGE_PAID,

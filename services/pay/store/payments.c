@@ -6,49 +6,64 @@
 #include "services/pay/domain/settle.h"
 #include "ticketflow/pay/v1/events.tf.h"
 
-#define COLUMNS                                                                                                                                     \
-    "payment_id, order_no, user_id, organiser_id, amount_minor, request_id, method, currency, subject, pay_url, provider_no, failure, state, "       \
+#define COLUMNS                                                                                                        \
+    "payment_id, order_no, user_id, organiser_id, amount_minor, request_id, method, currency, subject, pay_url, "      \
+    "provider_no, failure, state, "                                                                                    \
     "parked, created_at, expires_at, success_at, queries"
 
 static const struct tf_pg_stmt insert_payment = {
     "insert_payment",
-    "INSERT INTO payment (bucket, payment_id, order_no, user_id, organiser_id, request_id, method, currency, amount_minor, state, subject, created_at, expires_at, next_query_at) "
-    "VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14) ON CONFLICT (bucket, order_no, user_id, request_id) DO NOTHING",
+    "INSERT INTO payment (bucket, payment_id, order_no, user_id, organiser_id, request_id, method, currency, "
+    "amount_minor, state, subject, created_at, expires_at, next_query_at) "
+    "VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14) ON CONFLICT (bucket, order_no, user_id, "
+    "request_id) DO NOTHING",
     true};
 static const struct tf_pg_stmt by_key = {
-    "payment_by_key", "SELECT " COLUMNS " FROM payment WHERE bucket = $1 AND order_no = $2 AND user_id = $3 AND request_id = $4", false};
-static const struct tf_pg_stmt by_id = {"payment_by_id", "SELECT " COLUMNS " FROM payment WHERE bucket = $1 AND payment_id = $2", false};
+    "payment_by_key",
+    "SELECT " COLUMNS " FROM payment WHERE bucket = $1 AND order_no = $2 AND user_id = $3 AND request_id = $4", false};
+static const struct tf_pg_stmt by_id = {"payment_by_id",
+                                        "SELECT " COLUMNS " FROM payment WHERE bucket = $1 AND payment_id = $2", false};
 static const struct tf_pg_stmt lock_by_id = {
     "payment_lock", "SELECT " COLUMNS " FROM payment WHERE bucket = $1 AND payment_id = $2 FOR NO KEY UPDATE", true};
 static const struct tf_pg_stmt of_order = {
-    "payments_of_order", "SELECT " COLUMNS " FROM payment WHERE bucket = $1 AND order_no = $2 AND user_id = $3 ORDER BY payment_id LIMIT 200", false};
+    "payments_of_order",
+    "SELECT " COLUMNS
+    " FROM payment WHERE bucket = $1 AND order_no = $2 AND user_id = $3 ORDER BY payment_id LIMIT 200",
+    false};
 static const struct tf_pg_stmt opened = {
-    "payment_opened", "UPDATE payment SET state = 2, pay_url = $3, provider_no = $4 WHERE bucket = $1 AND payment_id = $2 AND state = 1", true};
-static const struct tf_pg_stmt succeed = {
-    "payment_succeed",
-    "UPDATE payment SET state = 3, success_at = $3, provider_no = coalesce($4, provider_no), next_query_at = NULL, failure = NULL, parked = false "
-    "WHERE bucket = $1 AND payment_id = $2 AND state <> 3",
+    "payment_opened",
+    "UPDATE payment SET state = 2, pay_url = $3, provider_no = $4 WHERE bucket = $1 AND payment_id = $2 AND state = 1",
     true};
-static const struct tf_pg_stmt finish = {
-    "payment_finish",
-    "UPDATE payment SET state = $3, failure = $4, next_query_at = NULL WHERE bucket = $1 AND payment_id = $2 AND state IN (1, 2)", true};
-static const struct tf_pg_stmt park = {
-    "payment_park",
-    "UPDATE payment SET parked = true, failure = $3, next_query_at = $4 WHERE bucket = $1 AND payment_id = $2 AND state <> 3", true};
+static const struct tf_pg_stmt succeed = {"payment_succeed",
+                                          "UPDATE payment SET state = 3, success_at = $3, provider_no = coalesce($4, "
+                                          "provider_no), next_query_at = NULL, failure = NULL, parked = false "
+                                          "WHERE bucket = $1 AND payment_id = $2 AND state <> 3",
+                                          true};
+static const struct tf_pg_stmt finish = {"payment_finish",
+                                         "UPDATE payment SET state = $3, failure = $4, next_query_at = NULL WHERE "
+                                         "bucket = $1 AND payment_id = $2 AND state IN (1, 2)",
+                                         true};
+static const struct tf_pg_stmt park = {"payment_park",
+                                       "UPDATE payment SET parked = true, failure = $3, next_query_at = $4 WHERE "
+                                       "bucket = $1 AND payment_id = $2 AND state <> 3",
+                                       true};
 static const struct tf_pg_stmt store_notice = {
     "store_notification",
-    "INSERT INTO notification (bucket, payment_id, digest, channel, body, outcome, received_at) VALUES ($1, $2, $3, $4, $5, $6, $7) "
+    "INSERT INTO notification (bucket, payment_id, digest, channel, body, outcome, received_at) VALUES ($1, $2, $3, "
+    "$4, $5, $6, $7) "
     "ON CONFLICT (bucket, payment_id, digest) DO UPDATE SET copies = notification.copies + 1",
     true};
-static const struct tf_pg_stmt claim = {
-    "payment_claim",
-    "UPDATE payment p SET queries = queries + 1, next_query_at = least($1 + least(60000, $3 * 2 ^ least(queries, 10)) * interval '1 ms', "
-    "CASE WHEN expires_at > $1 THEN expires_at END) "
-    "FROM (SELECT bucket, payment_id FROM payment WHERE next_query_at <= $1 ORDER BY next_query_at LIMIT $2 FOR UPDATE SKIP LOCKED) due "
-    "WHERE p.bucket = due.bucket AND p.payment_id = due.payment_id "
-    "RETURNING p.payment_id, order_no, user_id, organiser_id, amount_minor, request_id, method, currency, subject, pay_url, provider_no, failure, state, "
-    "parked, created_at, expires_at, success_at, queries",
-    true};
+static const struct tf_pg_stmt claim = {"payment_claim",
+                                        "UPDATE payment p SET queries = queries + 1, next_query_at = least($1 + "
+                                        "least(60000, $3 * 2 ^ least(queries, 10)) * interval '1 ms', "
+                                        "CASE WHEN expires_at > $1 THEN expires_at END) "
+                                        "FROM (SELECT bucket, payment_id FROM payment WHERE next_query_at <= $1 ORDER "
+                                        "BY next_query_at LIMIT $2 FOR UPDATE SKIP LOCKED) due "
+                                        "WHERE p.bucket = due.bucket AND p.payment_id = due.payment_id "
+                                        "RETURNING p.payment_id, order_no, user_id, organiser_id, amount_minor, "
+                                        "request_id, method, currency, subject, pay_url, provider_no, failure, state, "
+                                        "parked, created_at, expires_at, success_at, queries",
+                                        true};
 
 static int16_t bucket_of(int64_t id)
 {
@@ -109,7 +124,8 @@ tf_code payment_insert(tf_ctx *ctx, const struct payment *a, struct payment *ret
     return payment_of_key(ctx, a->order_no, a->user_id, a->request_id, ret_payment);
 }
 
-tf_code payment_of_key(tf_ctx *ctx, int64_t order_no, int64_t user_id, const char *request_id, struct payment *ret_payment)
+tf_code payment_of_key(tf_ctx *ctx, int64_t order_no, int64_t user_id, const char *request_id,
+                       struct payment *ret_payment)
 {
     tf_pg_params p;
     tf_pg_result *r;
@@ -138,7 +154,8 @@ tf_code payment_find(tf_ctx *ctx, int64_t payment_id, int64_t order_no, int64_t 
     if (code) return code;
     if (tf_pg_rows(r) == 0) return tf_fail(ctx, TF_NOT_FOUND, "no such payment");
     read_row(r, 0, ret_payment);
-    if (user_id && (ret_payment->order_no != order_no || ret_payment->user_id != user_id)) return tf_fail(ctx, TF_NOT_FOUND, "another's payment");
+    if (user_id && (ret_payment->order_no != order_no || ret_payment->user_id != user_id))
+        return tf_fail(ctx, TF_NOT_FOUND, "another's payment");
     return TF_OK;
 }
 
@@ -182,7 +199,12 @@ tf_code payment_opened(tf_ctx *ctx, const struct payment *payment, const struct 
 static tf_code put_event(tf_ctx *ctx, tf_pg_conn *conn, const struct payment *a, const char *type, tf_time at)
 {
     PaymentChanged message = PaymentChanged_init;
-    struct tf_event event = {.bucket = bucket_of(a->payment_id), .topic = "payment", .type = type, .version = 1, .aggregate_id = a->order_no, .organiser_id = a->organiser_id};
+    struct tf_event event = {.bucket = bucket_of(a->payment_id),
+                             .topic = "payment",
+                             .type = type,
+                             .version = 1,
+                             .aggregate_id = a->order_no,
+                             .organiser_id = a->organiser_id};
     tf_code code;
 
     message.payment_id = a->payment_id;
@@ -199,7 +221,8 @@ static tf_code put_event(tf_ctx *ctx, tf_pg_conn *conn, const struct payment *a,
     return tf_outbox_put(ctx, conn, &event);
 }
 
-static tf_code put_notice(tf_ctx *ctx, tf_pg_conn *conn, const struct payment_word *word, const char *outcome, tf_time now)
+static tf_code put_notice(tf_ctx *ctx, tf_pg_conn *conn, const struct payment_word *word, const char *outcome,
+                          tf_time now)
 {
     unsigned char digest[TF_SHA256_BYTES];
     tf_pg_params p;
@@ -215,7 +238,8 @@ static tf_code put_notice(tf_ctx *ctx, tf_pg_conn *conn, const struct payment_wo
     return tf_pg_exec(conn, ctx, &store_notice, &p, NULL);
 }
 
-static tf_code do_succeed(tf_ctx *ctx, tf_pg_conn *conn, const struct payment *a, const struct charge_answer *answer, tf_time now)
+static tf_code do_succeed(tf_ctx *ctx, tf_pg_conn *conn, const struct payment *a, const struct charge_answer *answer,
+                          tf_time now)
 {
     tf_pg_params p;
     tf_code code;
@@ -244,13 +268,16 @@ static tf_code do_finish(tf_ctx *ctx, tf_pg_conn *conn, const struct payment *a,
     return put_event(ctx, conn, a, failed ? "payment.failed" : "payment.closed", now);
 }
 
-/* Parked: no event. A notification with a wrong amount may be a fault of its own, so the provider is asked at once; what its books say decides. */
-static tf_code do_park(tf_ctx *ctx, tf_pg_conn *conn, const struct payment *a, const struct charge_answer *answer, bool ask_again, tf_time now)
+/* Parked: no event. A notification with a wrong amount may be a fault of its own, so the provider is asked at once;
+ * what its books say decides. */
+static tf_code do_park(tf_ctx *ctx, tf_pg_conn *conn, const struct payment *a, const struct charge_answer *answer,
+                       bool ask_again, tf_time now)
 {
     tf_pg_params p;
 
     key_params(&p, ctx, a->payment_id);
-    tf_pg_text(&p, tf_arena_printf(ctx->arena, "money of another amount: %lld %s", (long long)answer->amount_minor, answer->currency));
+    tf_pg_text(&p, tf_arena_printf(ctx->arena, "money of another amount: %lld %s", (long long)answer->amount_minor,
+                                   answer->currency));
     tf_pg_time(&p, ask_again ? now : INT64_MIN);
     return tf_pg_exec(conn, ctx, &park, &p, NULL);
 }
@@ -277,7 +304,8 @@ static tf_code apply_in_tx(tf_pg_conn *conn, tf_ctx *ctx, void *arg)
     if (tf_pg_rows(r) == 0) return tf_fail(ctx, TF_NOT_FOUND, "no such payment");
 
     read_row(r, 0, a->payment);
-    facts = (struct payment_facts){a->payment->state, a->payment->amount_minor, a->payment->currency, now >= a->payment->expires_at};
+    facts = (struct payment_facts){a->payment->state, a->payment->amount_minor, a->payment->currency,
+                                   now >= a->payment->expires_at};
     move = payment_decide(&facts, (int)answer->outcome, answer->amount_minor, answer->currency);
     switch (move) {
     case MOVE_SUCCEED:
@@ -297,7 +325,11 @@ static tf_code apply_in_tx(tf_pg_conn *conn, tf_ctx *ctx, void *arg)
     }
     if (code) return code;
 
-    code = put_notice(ctx, conn, a->word, move == MOVE_MISMATCH ? "MISMATCH" : move == MOVE_NONE ? "REPEATED" : "APPLIED", now);
+    code = put_notice(ctx, conn, a->word,
+                      move == MOVE_MISMATCH ? "MISMATCH"
+                      : move == MOVE_NONE   ? "REPEATED"
+                                            : "APPLIED",
+                      now);
     if (code) return code;
 
     key_params(&p, ctx, a->word->payment_id);

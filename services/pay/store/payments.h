@@ -1,4 +1,5 @@
-/* Payments in PostgreSQL. State changes are single statements with the expected state in their WHERE, together with their outbox row. */
+/* Payments in PostgreSQL. State changes are single statements with the expected state in their WHERE, together with
+ * their outbox row. */
 #pragma once
 
 #include "services/pay/pay.h"
@@ -17,19 +18,23 @@ struct payment {
 /* Inserts unless the key made one before; *ret_payment is the stored one. */
 TF_MUSTCHECK tf_code payment_insert(tf_ctx *ctx, const struct payment *payment, struct payment *ret_payment);
 /* The attempt that a key made; TF_NOT_FOUND when none. */
-TF_MUSTCHECK tf_code payment_of_key(tf_ctx *ctx, int64_t order_no, int64_t user_id, const char *request_id, struct payment *ret_payment);
+TF_MUSTCHECK tf_code payment_of_key(tf_ctx *ctx, int64_t order_no, int64_t user_id, const char *request_id,
+                                    struct payment *ret_payment);
 /* TF_NOT_FOUND unless of that order and user; user_id 0: of anybody. */
-TF_MUSTCHECK tf_code payment_find(tf_ctx *ctx, int64_t payment_id, int64_t order_no, int64_t user_id, struct payment *ret_payment);
-TF_MUSTCHECK tf_code payment_list(tf_ctx *ctx, int64_t order_no, int64_t user_id, struct payment **ret_payments, size_t *ret_n);
+TF_MUSTCHECK tf_code payment_find(tf_ctx *ctx, int64_t payment_id, int64_t order_no, int64_t user_id,
+                                  struct payment *ret_payment);
+TF_MUSTCHECK tf_code payment_list(tf_ctx *ctx, int64_t order_no, int64_t user_id, struct payment **ret_payments,
+                                  size_t *ret_n);
 /* CREATED → PROCESSING with what the provider said, and the time of the first question. */
 TF_MUSTCHECK tf_code payment_opened(tf_ctx *ctx, const struct payment *payment, const struct charge_answer *answer);
 
-/* Brings the stored payment in line with a provider's word: state, outbox event, in one transaction. notice: the verified notification that said it, stored in the
- * same transaction; or NULL. *ret_payment is the payment afterwards. TF_NOT_FOUND for an unknown payment. */
+/* Brings the stored payment in line with a provider's word: state, outbox event, in one transaction. notice: the
+ * verified notification that said it, stored in the same transaction; or NULL. *ret_payment is the payment afterwards.
+ * TF_NOT_FOUND for an unknown payment. */
 struct payment_word {
     int64_t payment_id;
     const struct charge_answer *answer;
-    const char *channel;          /* of the notification, or NULL */
+    const char *channel; /* of the notification, or NULL */
     const void *body;
     size_t size;
 };

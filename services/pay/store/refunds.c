@@ -6,23 +6,28 @@
 
 static const struct tf_pg_stmt insert_refund = {
     "insert_refund",
-    "INSERT INTO refund (bucket, refund_id, payment_id, order_no, organiser_id, currency, amount_minor, reason, requested_at, next_try_at) "
+    "INSERT INTO refund (bucket, refund_id, payment_id, order_no, organiser_id, currency, amount_minor, reason, "
+    "requested_at, next_try_at) "
     "VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $9) ON CONFLICT (bucket, refund_id) DO NOTHING",
     true};
 static const struct tf_pg_stmt claim = {
     "refund_claim",
-    "UPDATE refund r SET attempts = attempts + 1, next_try_at = $1 + least(60000, 1000 * 2 ^ least(attempts, 10)) * interval '1 ms' "
-    "FROM (SELECT bucket, refund_id FROM refund WHERE next_try_at <= $1 ORDER BY next_try_at LIMIT $2 FOR UPDATE SKIP LOCKED) due "
+    "UPDATE refund r SET attempts = attempts + 1, next_try_at = $1 + least(60000, 1000 * 2 ^ least(attempts, 10)) * "
+    "interval '1 ms' "
+    "FROM (SELECT bucket, refund_id FROM refund WHERE next_try_at <= $1 ORDER BY next_try_at LIMIT $2 FOR UPDATE SKIP "
+    "LOCKED) due "
     "WHERE r.bucket = due.bucket AND r.refund_id = due.refund_id "
     "RETURNING r.refund_id, r.payment_id, r.order_no, r.organiser_id, r.amount_minor, r.attempts, "
     "(SELECT p.method FROM payment p WHERE p.bucket = r.bucket AND p.payment_id = r.payment_id)",
     true};
-static const struct tf_pg_stmt succeeded = {
-    "refund_succeeded",
-    "UPDATE refund SET state = 'SUCCEEDED', succeeded_at = $3, next_try_at = NULL WHERE bucket = $1 AND refund_id = $2 AND state = 'PROCESSING'", true};
-static const struct tf_pg_stmt parked = {
-    "refund_parked",
-    "UPDATE refund SET state = 'PARKED', cause = $4, parked_at = $3, next_try_at = NULL WHERE bucket = $1 AND refund_id = $2 AND state = 'PROCESSING'", true};
+static const struct tf_pg_stmt succeeded = {"refund_succeeded",
+                                            "UPDATE refund SET state = 'SUCCEEDED', succeeded_at = $3, next_try_at = "
+                                            "NULL WHERE bucket = $1 AND refund_id = $2 AND state = 'PROCESSING'",
+                                            true};
+static const struct tf_pg_stmt parked = {"refund_parked",
+                                         "UPDATE refund SET state = 'PARKED', cause = $4, parked_at = $3, next_try_at "
+                                         "= NULL WHERE bucket = $1 AND refund_id = $2 AND state = 'PROCESSING'",
+                                         true};
 
 tf_code refund_request(tf_ctx *ctx, tf_pg_conn *conn, const RefundRequested *request)
 {

@@ -1,4 +1,5 @@
-/* Unanswered payments: asked for after a while, closed at the provider when their time is over. A provider that does not answer is asked again later. */
+/* Unanswered payments: asked for after a while, closed at the provider when their time is over. A provider that does
+ * not answer is asked again later. */
 #include "common/base/log.h"
 #include "services/pay/store/payments.h"
 #include "services/pay/workers/workers.h"
@@ -14,7 +15,8 @@ static void settle_one(tf_ctx *ctx, const struct payment *p)
     tf_code code;
 
     if (!provider) return; /* no longer offered: the lease brings it back when it is */
-    code = ctx->clock->wall_us(ctx->clock) >= p->expires_at ? provider->close(ctx, p->payment_id, &answer) : provider->query(ctx, p->payment_id, &answer);
+    code = ctx->clock->wall_us(ctx->clock) >= p->expires_at ? provider->close(ctx, p->payment_id, &answer)
+                                                            : provider->query(ctx, p->payment_id, &answer);
     if (!code) code = payment_apply(ctx, &word, &after);
     if (code) {
         tf_log(TF_LOG_DEBUG, "payment not settled yet", "cause", ctx->error.internal, NULL);

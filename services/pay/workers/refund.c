@@ -17,8 +17,10 @@ static void carry_out(tf_ctx *ctx, const struct refund *r)
         code = refund_park(ctx, r, r->method ? "the provider is no longer offered" : "no such payment");
     } else {
         code = provider->refund(ctx, r->refund_id, r->payment_id, r->amount_minor, &outcome, &cause);
-        if (!code) code = outcome == REFUND_DONE ? refund_succeeded(ctx, r) : refund_park(ctx, r, cause);
-        else if (pay_config.refund_attempts_max && r->attempts >= pay_config.refund_attempts_max) code = refund_park(ctx, r, "the provider does not answer");
+        if (!code)
+            code = outcome == REFUND_DONE ? refund_succeeded(ctx, r) : refund_park(ctx, r, cause);
+        else if (pay_config.refund_attempts_max && r->attempts >= pay_config.refund_attempts_max)
+            code = refund_park(ctx, r, "the provider does not answer");
     }
     if (code) {
         tf_log(TF_LOG_WARN, "refund not done yet", "cause", ctx->error.internal, NULL);

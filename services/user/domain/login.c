@@ -25,7 +25,8 @@ char *login_mobile(tf_arena *arena, const char *text)
         plain[n++] = *c;
     }
     plain[n] = '\0';
-    if (n == 11 && plain[0] == '1' && plain[1] >= '3' && digits(plain, n)) return tf_arena_printf(arena, "+86%s", plain);
+    if (n == 11 && plain[0] == '1' && plain[1] >= '3' && digits(plain, n))
+        return tf_arena_printf(arena, "+86%s", plain);
     if (n < 8 || n > 16 || plain[0] != '+' || plain[1] < '1' || !digits(plain + 1, n - 1)) return NULL;
     if (strncmp(plain, "+86", 3) == 0 && (n != 14 || plain[3] != '1' || plain[4] < '3')) return NULL;
     return tf_arena_strdup(arena, plain);

@@ -7,7 +7,8 @@ enum login_kind { LOGIN_INVALID, LOGIN_MOBILE, LOGIN_EMAIL };
 
 enum { LOGIN_TEXT_MAX = 254 };
 
-/* E.164: "+86…" is put before a Chinese mobile of 11 digits; blanks and hyphens between digits are dropped. NULL: not a mobile. In the arena. */
+/* E.164: "+86…" is put before a Chinese mobile of 11 digits; blanks and hyphens between digits are dropped. NULL: not a
+ * mobile. In the arena. */
 char *login_mobile(tf_arena *arena, const char *text);
 /* Lower case. NULL: not an address that mail could reach. In the arena. */
 char *login_email(tf_arena *arena, const char *text);

@@ -8,13 +8,17 @@ enum { NAME_CHARS_MAX = 50 };
 
 tf_code create_attendee(tf_ctx *ctx, const CreateAttendeeRequest *request, CreateAttendeeResponse *response)
 {
-    struct attendee a = {.user_id = ctx->identity.user_id, .name = request->name, .id_type = request->id_type, .created_at = ctx->clock->wall_us(ctx->clock)};
+    struct attendee a = {.user_id = ctx->identity.user_id,
+                         .name = request->name,
+                         .id_type = request->id_type,
+                         .created_at = ctx->clock->wall_us(ctx->clock)};
     struct attendee stored;
     tf_code code;
 
     code = check_text(ctx, "name", request->name, 1, NAME_CHARS_MAX);
     if (code) return code;
-    if (request->id_type != ID_TYPE_CN_RESIDENT && request->id_type != ID_TYPE_PASSPORT) return tf_fail_field(ctx, "id_type", "ID_TYPE_CN_RESIDENT or ID_TYPE_PASSPORT");
+    if (request->id_type != ID_TYPE_CN_RESIDENT && request->id_type != ID_TYPE_PASSPORT)
+        return tf_fail_field(ctx, "id_type", "ID_TYPE_CN_RESIDENT or ID_TYPE_PASSPORT");
 
     a.id_number = id_document_normal(ctx->arena, request->id_type, request->id_number);
     if (!a.id_number) return tf_fail_field(ctx, "id_number", "not a valid number of this kind of document");

@@ -17,7 +17,8 @@ static tf_code refuse_locked(tf_ctx *ctx, tf_time now, tf_time until)
 static tf_code wrong(tf_ctx *ctx, const struct account *a, tf_time now)
 {
     int failures = a->failed_logins + 1, wait = login_wait_s(failures, (int)user_config.login_free_failures);
-    tf_code code = account_login_failed(ctx, a->user_id, failures, wait ? now + (int64_t)wait * TF_US_PER_S : INT64_MIN);
+    tf_code code =
+        account_login_failed(ctx, a->user_id, failures, wait ? now + (int64_t)wait * TF_US_PER_S : INT64_MIN);
 
     return code ? code : tf_fail(ctx, TF_CREDENTIALS_WRONG, "wrong password");
 }
@@ -52,7 +53,8 @@ static tf_code authenticate(tf_ctx *ctx, const char *login, const char *password
 tf_code create_session(tf_ctx *ctx, const CreateSessionRequest *request, CreateSessionResponse *response)
 {
     tf_time now = ctx->clock->wall_us(ctx->clock);
-    struct session s = {.device = request->device, .created_at = now, .expires_at = now + user_config.refresh_token_s * TF_US_PER_S};
+    struct session s = {
+        .device = request->device, .created_at = now, .expires_at = now + user_config.refresh_token_s * TF_US_PER_S};
     unsigned char hash[TF_SHA256_BYTES];
     struct account a;
     char *login, *refresh;
@@ -64,7 +66,8 @@ tf_code create_session(tf_ctx *ctx, const CreateSessionRequest *request, CreateS
     code = check_text(ctx, "password", request->password, 1, PASSWORD_CHARS_MAX);
     if (code) return code;
 
-    if (login_parse(ctx->arena, request->login, &login) == LOGIN_INVALID) return tf_fail_field(ctx, "login", "neither a mobile number nor an e-mail address");
+    if (login_parse(ctx->arena, request->login, &login) == LOGIN_INVALID)
+        return tf_fail_field(ctx, "login", "neither a mobile number nor an e-mail address");
 
     code = authenticate(ctx, login, request->password, now, &a);
     if (code) return code;

@@ -1,7 +1,8 @@
 /* DeleteCurrentSession: log out. */
 #include "services/user/handlers/views.h"
 
-tf_code delete_current_session(tf_ctx *ctx, const DeleteCurrentSessionRequest *request, DeleteCurrentSessionResponse *response)
+tf_code delete_current_session(tf_ctx *ctx, const DeleteCurrentSessionRequest *request,
+                               DeleteCurrentSessionResponse *response)
 {
     (void)request;
     (void)response;

@@ -8,10 +8,12 @@ enum { PASSWORD_MIN = 8, PASSWORD_MAX = 128, NAME_MAX_CHARS = 50 };
 
 static tf_code parse_logins(tf_ctx *ctx, const RegisterUserRequest *request, struct account *a)
 {
-    if (!*request->mobile && !*request->email) return tf_fail_field(ctx, "mobile", "a mobile or an e-mail address is needed");
+    if (!*request->mobile && !*request->email)
+        return tf_fail_field(ctx, "mobile", "a mobile or an e-mail address is needed");
     if (*request->mobile) {
         a->mobile = login_mobile(ctx->arena, request->mobile);
-        if (!a->mobile) return tf_fail_field(ctx, "mobile", "not a mobile number: +<country><number>, or 11 digits in China");
+        if (!a->mobile)
+            return tf_fail_field(ctx, "mobile", "not a mobile number: +<country><number>, or 11 digits in China");
     }
     if (*request->email) {
         a->email = login_email(ctx->arena, request->email);
@@ -22,15 +24,21 @@ static tf_code parse_logins(tf_ctx *ctx, const RegisterUserRequest *request, str
 
 static tf_code parse_language(tf_ctx *ctx, const char *language, struct account *a)
 {
-    if (!*language) a->language = ctx->language;
-    else if (strcmp(language, "zh-CN") == 0 || strcmp(language, "en") == 0) a->language = language;
-    else return tf_fail_field(ctx, "language", "zh-CN or en");
+    if (!*language)
+        a->language = ctx->language;
+    else if (strcmp(language, "zh-CN") == 0 || strcmp(language, "en") == 0)
+        a->language = language;
+    else
+        return tf_fail_field(ctx, "language", "zh-CN or en");
     return TF_OK;
 }
 
 tf_code register_user(tf_ctx *ctx, const RegisterUserRequest *request, RegisterUserResponse *response)
 {
-    struct account a = {.name = request->name, .city = request->city, .created_at = ctx->clock->wall_us(ctx->clock), .locked_until = INT64_MIN};
+    struct account a = {.name = request->name,
+                        .city = request->city,
+                        .created_at = ctx->clock->wall_us(ctx->clock),
+                        .locked_until = INT64_MIN};
     char *password;
     tf_code code;
 

@@ -53,7 +53,8 @@ Attendee *view_attendee(tf_ctx *ctx, const struct attendee *a)
     return tf_arena_exhausted(ctx->arena) ? NULL : out;
 }
 
-Tokens *view_tokens(tf_ctx *ctx, const struct account *a, int64_t session_id, char *refresh_token, tf_time now, tf_time refresh_expires)
+Tokens *view_tokens(tf_ctx *ctx, const struct account *a, int64_t session_id, char *refresh_token, tf_time now,
+                    tf_time refresh_expires)
 {
     struct tf_access_claims claims = {
         .user_id = a->user_id,
@@ -102,10 +103,13 @@ char *refresh_token_make(tf_ctx *ctx, int64_t session_id, unsigned char ret_hash
     return token;
 }
 
-tf_code refresh_token_read(tf_ctx *ctx, const char *token, int64_t *ret_session_id, unsigned char ret_hash[TF_SHA256_BYTES])
+tf_code refresh_token_read(tf_ctx *ctx, const char *token, int64_t *ret_session_id,
+                           unsigned char ret_hash[TF_SHA256_BYTES])
 {
     size_t n = strlen(token), size = 0;
-    const unsigned char *bytes = n > 2 && n < 128 && strncmp(token, "r.", 2) == 0 ? tf_base64_decode(ctx->arena, token + 2, n - 2, true, &size) : NULL;
+    const unsigned char *bytes = n > 2 && n < 128 && strncmp(token, "r.", 2) == 0
+                                     ? tf_base64_decode(ctx->arena, token + 2, n - 2, true, &size)
+                                     : NULL;
     uint64_t id = 0;
 
     if (!bytes || size != 8 + REFRESH_RANDOM_BYTES) return tf_fail(ctx, TF_UNAUTHENTICATED, "not a refresh token");

@@ -6,13 +6,19 @@
 
 static const struct tf_pg_stmt insert_account = {
     "insert_account",
-    "INSERT INTO account (user_id, mobile_hash, mobile_sealed, email_hash, email_sealed, name, language, city, password, roles, organiser_id, created_at) "
+    "INSERT INTO account (user_id, mobile_hash, mobile_sealed, email_hash, email_sealed, name, language, city, "
+    "password, roles, organiser_id, created_at) "
     "VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12)",
     true};
 static const struct tf_pg_stmt login_taken = {
-    "login_taken", "SELECT EXISTS (SELECT FROM account WHERE mobile_hash = $1), EXISTS (SELECT FROM account WHERE email_hash = $2)", false};
-#define COLUMNS "user_id, mobile_sealed, email_sealed, name, language, city, password, roles, organiser_id, created_at, failed_logins, locked_until"
-static const struct tf_pg_stmt find_by_id = {"account_by_id", "SELECT " COLUMNS " FROM account WHERE user_id = $1", false};
+    "login_taken",
+    "SELECT EXISTS (SELECT FROM account WHERE mobile_hash = $1), EXISTS (SELECT FROM account WHERE email_hash = $2)",
+    false};
+#define COLUMNS                                                                                                        \
+    "user_id, mobile_sealed, email_sealed, name, language, city, password, roles, organiser_id, created_at, "          \
+    "failed_logins, locked_until"
+static const struct tf_pg_stmt find_by_id = {"account_by_id", "SELECT " COLUMNS " FROM account WHERE user_id = $1",
+                                             false};
 static const struct tf_pg_stmt find_by_login = {
     "account_by_login", "SELECT " COLUMNS " FROM account WHERE mobile_hash = $1 OR email_hash = $1", false};
 static const struct tf_pg_stmt login_failed = {
@@ -22,8 +28,8 @@ static const struct tf_pg_stmt login_succeeded = {
     "UPDATE account SET failed_logins = 0, locked_until = NULL, password = coalesce($2, password) "
     "WHERE user_id = $1 AND (failed_logins <> 0 OR $2 IS NOT NULL)",
     true};
-static const struct tf_pg_stmt operator_exists = {
-    "operator_exists", "SELECT EXISTS (SELECT FROM account WHERE roles & $1 <> 0)", false};
+static const struct tf_pg_stmt operator_exists = {"operator_exists",
+                                                  "SELECT EXISTS (SELECT FROM account WHERE roles & $1 <> 0)", false};
 
 /* What a sealed value is bound to. */
 static const char ad_login[] = "account.login";
@@ -102,7 +108,8 @@ static const char *open_login(tf_ctx *ctx, const tf_pg_result *r, int column)
     size_t n;
 
     if (!sealed.data) return NULL;
-    return tf_open(ctx->arena, &user_state(ctx)->personal_key, 1, sealed.data, sealed.size, ad_login, sizeof ad_login, &n);
+    return tf_open(ctx->arena, &user_state(ctx)->personal_key, 1, sealed.data, sealed.size, ad_login, sizeof ad_login,
+                   &n);
 }
 
 static tf_code read_account(tf_ctx *ctx, const tf_pg_result *r, struct account *a)
@@ -122,7 +129,8 @@ static tf_code read_account(tf_ctx *ctx, const tf_pg_result *r, struct account *
         .failed_logins = (int)tf_pg_get_int(r, 0, 10),
         .locked_until = tf_pg_get_time(r, 0, 11),
     };
-    if (!a->mobile && !a->email) return tf_fail(ctx, TF_INTERNAL, "account %lld does not open: wrong personal-data key?", (long long)a->user_id);
+    if (!a->mobile && !a->email)
+        return tf_fail(ctx, TF_INTERNAL, "account %lld does not open: wrong personal-data key?", (long long)a->user_id);
     return TF_OK;
 }
 

@@ -4,19 +4,22 @@
 #include <string.h>
 
 #define COLUMNS "attendee_id, name_sealed, id_type, id_masked, person, verified, created_at"
-static const struct tf_pg_stmt lock_account = {"lock_account", "SELECT 1 FROM account WHERE user_id = $1 FOR NO KEY UPDATE", true};
-static const struct tf_pg_stmt count_attendees = {"count_attendees", "SELECT count(*) FROM attendee WHERE user_id = $1", false};
+static const struct tf_pg_stmt lock_account = {"lock_account",
+                                               "SELECT 1 FROM account WHERE user_id = $1 FOR NO KEY UPDATE", true};
+static const struct tf_pg_stmt count_attendees = {"count_attendees", "SELECT count(*) FROM attendee WHERE user_id = $1",
+                                                  false};
 static const struct tf_pg_stmt insert_attendee = {
     "insert_attendee",
-    "INSERT INTO attendee (attendee_id, user_id, name_sealed, id_type, id_sealed, id_masked, person, verified, created_at) "
+    "INSERT INTO attendee (attendee_id, user_id, name_sealed, id_type, id_sealed, id_masked, person, verified, "
+    "created_at) "
     "VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9) ON CONFLICT (user_id, person) DO NOTHING",
     true};
 static const struct tf_pg_stmt by_person = {
     "attendee_by_person", "SELECT " COLUMNS " FROM attendee WHERE user_id = $1 AND person = $2", false};
 static const struct tf_pg_stmt list_stmt = {
     "list_attendees", "SELECT " COLUMNS " FROM attendee WHERE user_id = $1 ORDER BY attendee_id LIMIT 100", false};
-static const struct tf_pg_stmt delete_stmt = {
-    "delete_attendee", "DELETE FROM attendee WHERE user_id = $1 AND attendee_id = $2", true};
+static const struct tf_pg_stmt delete_stmt = {"delete_attendee",
+                                              "DELETE FROM attendee WHERE user_id = $1 AND attendee_id = $2", true};
 
 static const char ad_name[] = "attendee.name", ad_id[] = "attendee.id";
 
@@ -41,14 +44,17 @@ static tf_code read_row(tf_ctx *ctx, const tf_pg_result *r, int row, int64_t use
     *a = (struct attendee){
         .attendee_id = tf_pg_get_int(r, row, 0),
         .user_id = user_id,
-        .name = tf_open(ctx->arena, &user_state(ctx)->personal_key, 1, sealed.data, sealed.size, ad_name, sizeof ad_name, &n),
+        .name = tf_open(ctx->arena, &user_state(ctx)->personal_key, 1, sealed.data, sealed.size, ad_name,
+                        sizeof ad_name, &n),
         .id_type = (IdType)tf_pg_get_int(r, row, 2),
         .id_masked = tf_pg_get_text(r, row, 3),
         .person = tf_pg_get_text(r, row, 4),
         .verified = tf_pg_get_bool(r, row, 5),
         .created_at = tf_pg_get_time(r, row, 6),
     };
-    if (!a->name) return tf_fail(ctx, TF_INTERNAL, "attendee %lld does not open: wrong personal-data key?", (long long)a->attendee_id);
+    if (!a->name)
+        return tf_fail(ctx, TF_INTERNAL, "attendee %lld does not open: wrong personal-data key?",
+                       (long long)a->attendee_id);
     return TF_OK;
 }
 

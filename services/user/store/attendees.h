@@ -16,7 +16,8 @@ struct attendee {
 
 /* Keyed hash of type and number, hex: the same person whichever account enters it. In the arena. */
 const char *attendee_person(tf_ctx *ctx, IdType type, const char *id_number);
-/* Inserts unless the account has this person or `max` attendees already; *ret_attendee is the stored one. TF_LIMIT_EXCEEDED at the limit. */
+/* Inserts unless the account has this person or `max` attendees already; *ret_attendee is the stored one.
+ * TF_LIMIT_EXCEEDED at the limit. */
 TF_MUSTCHECK tf_code attendee_add(tf_ctx *ctx, const struct attendee *attendee, int max, struct attendee *ret_attendee);
 /* Oldest first. */
 TF_MUSTCHECK tf_code attendee_list(tf_ctx *ctx, int64_t user_id, struct attendee **ret_attendees, size_t *ret_n);

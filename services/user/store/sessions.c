@@ -3,16 +3,20 @@
 
 static const struct tf_pg_stmt insert_session = {
     "insert_session",
-    "INSERT INTO session (session_id, user_id, device, refresh_hash, created_at, last_used_at, expires_at) VALUES ($1, $2, $3, $4, $5, $5, $6)", true};
+    "INSERT INTO session (session_id, user_id, device, refresh_hash, created_at, last_used_at, expires_at) VALUES ($1, "
+    "$2, $3, $4, $5, $5, $6)",
+    true};
 static const struct tf_pg_stmt rotate_session = {
     "rotate_session",
     "UPDATE session SET refresh_hash = $3, previous_hash = $2, last_used_at = $4, expires_at = $5 "
     "WHERE session_id = $1 AND refresh_hash = $2 AND ended_at IS NULL AND expires_at > $4 RETURNING user_id",
     true};
 static const struct tf_pg_stmt end_reused = {
-    "end_reused_session", "UPDATE session SET ended_at = $3 WHERE session_id = $1 AND previous_hash = $2 AND ended_at IS NULL", true};
+    "end_reused_session",
+    "UPDATE session SET ended_at = $3 WHERE session_id = $1 AND previous_hash = $2 AND ended_at IS NULL", true};
 static const struct tf_pg_stmt end_session = {
-    "end_session", "UPDATE session SET ended_at = $3 WHERE session_id = $1 AND user_id = $2 AND ended_at IS NULL", true};
+    "end_session", "UPDATE session SET ended_at = $3 WHERE session_id = $1 AND user_id = $2 AND ended_at IS NULL",
+    true};
 static const struct tf_pg_stmt list_sessions_stmt = {
     "list_sessions",
     "SELECT session_id, device, created_at, last_used_at FROM session "
@@ -34,7 +38,8 @@ tf_code session_insert(tf_ctx *ctx, const struct session *s, const unsigned char
 }
 
 tf_code session_rotate(tf_ctx *ctx, int64_t session_id, const unsigned char old_hash[TF_SHA256_BYTES],
-                       const unsigned char new_hash[TF_SHA256_BYTES], tf_time now, tf_time expires, int64_t *ret_user_id)
+                       const unsigned char new_hash[TF_SHA256_BYTES], tf_time now, tf_time expires,
+                       int64_t *ret_user_id)
 {
     tf_pg_params p;
     tf_pg_result *r;
@@ -61,7 +66,8 @@ tf_code session_rotate(tf_ctx *ctx, int64_t session_id, const unsigned char old_
     code = tf_pg_query(ctx, tf_app_pg(ctx->app), &end_reused, &p, &r);
     if (code) return code;
 
-    return tf_fail(ctx, TF_UNAUTHENTICATED, tf_pg_affected(r) ? "refresh token used twice; session ended" : "refresh token not in force");
+    return tf_fail(ctx, TF_UNAUTHENTICATED,
+                   tf_pg_affected(r) ? "refresh token used twice; session ended" : "refresh token not in force");
 }
 
 tf_code session_end(tf_ctx *ctx, int64_t session_id, int64_t user_id, tf_time now)

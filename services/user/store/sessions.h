@@ -9,11 +9,14 @@ struct session {
     tf_time created_at, last_used_at, expires_at;
 };
 
-TF_MUSTCHECK tf_code session_insert(tf_ctx *ctx, const struct session *session, const unsigned char refresh_hash[TF_SHA256_BYTES]);
-/* Trades the hash in force for a new one and moves the expiry on. TF_OK with *ret_user_id; TF_UNAUTHENTICATED when the session is over or the hash is not
- * in force; a hash used before also ends the session. */
+TF_MUSTCHECK tf_code session_insert(tf_ctx *ctx, const struct session *session,
+                                    const unsigned char refresh_hash[TF_SHA256_BYTES]);
+/* Trades the hash in force for a new one and moves the expiry on. TF_OK with *ret_user_id; TF_UNAUTHENTICATED when the
+ * session is over or the hash is not in force; a hash used before also ends the session. */
 TF_MUSTCHECK tf_code session_rotate(tf_ctx *ctx, int64_t session_id, const unsigned char old_hash[TF_SHA256_BYTES],
-                                    const unsigned char new_hash[TF_SHA256_BYTES], tf_time now, tf_time expires, int64_t *ret_user_id);
+                                    const unsigned char new_hash[TF_SHA256_BYTES], tf_time now, tf_time expires,
+                                    int64_t *ret_user_id);
 TF_MUSTCHECK tf_code session_end(tf_ctx *ctx, int64_t session_id, int64_t user_id, tf_time now);
 /* Live sessions, newest first, at most 100. */
-TF_MUSTCHECK tf_code session_list(tf_ctx *ctx, int64_t user_id, tf_time now, struct session **ret_sessions, size_t *ret_n);
+TF_MUSTCHECK tf_code session_list(tf_ctx *ctx, int64_t user_id, tf_time now, struct session **ret_sessions,
+                                  size_t *ret_n);

@@ -39,7 +39,8 @@ static void moves(void **state)
     for (size_t i = 0; i < TF_COUNT(rows); i++) {
         struct payment_facts facts = {rows[i].stored, 500, "CNY", rows[i].over};
 
-        if (payment_decide(&facts, rows[i].outcome, rows[i].amount, rows[i].currency) != rows[i].expected) fail_msg("%s", rows[i].name);
+        if (payment_decide(&facts, rows[i].outcome, rows[i].amount, rows[i].currency) != rows[i].expected)
+            fail_msg("%s", rows[i].name);
     }
 }
 

@@ -17,7 +17,11 @@ static char path[64];
 
 static struct charge charge_of(const char *id, int64_t amount)
 {
-    struct charge c = {.amount_minor = amount, .expires_ms = 1000, .currency = "CNY", .subject = "a \"quoted\" show × 2", .notify_url = "http://127.0.0.1:1/"};
+    struct charge c = {.amount_minor = amount,
+                       .expires_ms = 1000,
+                       .currency = "CNY",
+                       .subject = "a \"quoted\" show × 2",
+                       .notify_url = "http://127.0.0.1:1/"};
 
     snprintf(c.id, sizeof c.id, "%s", id);
     return c;

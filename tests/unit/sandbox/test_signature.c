@@ -13,7 +13,8 @@
 
 enum { NOW = 1700000000 };
 
-static const struct sandbox_key key = {.bytes = "0123456789abcdef0123456789abcdef", .size = 32}, other = {.bytes = "x123456789abcdef0123456789abcdef", .size = 32};
+static const struct sandbox_key key = {.bytes = "0123456789abcdef0123456789abcdef", .size = 32},
+                                other = {.bytes = "x123456789abcdef0123456789abcdef", .size = 32};
 
 static void table(void **state)
 {
@@ -44,7 +45,9 @@ static void table(void **state)
 
     (void)state;
     for (size_t i = 0; i < TF_COUNT(rows); i++)
-        if (sandbox_verify(&key, rows[i].header, rows[i].now, rows[i].prefix, rows[i].body, strlen(rows[i].body)) != rows[i].right) fail_msg("%s", rows[i].name);
+        if (sandbox_verify(&key, rows[i].header, rows[i].now, rows[i].prefix, rows[i].body, strlen(rows[i].body)) !=
+            rows[i].right)
+            fail_msg("%s", rows[i].name);
     tf_arena_free(arena);
 }
 

@@ -14,18 +14,30 @@ static tf_arena *arena;
 
 static void same(const char *input, const char *got, const char *expected)
 {
-    if ((got == NULL) != (expected == NULL) || (got && strcmp(got, expected) != 0)) fail_msg("\"%s\": \"%s\" instead of \"%s\"", input, got ? got : "(refused)", expected ? expected : "(refused)");
+    if ((got == NULL) != (expected == NULL) || (got && strcmp(got, expected) != 0))
+        fail_msg("\"%s\": \"%s\" instead of \"%s\"", input, got ? got : "(refused)", expected ? expected : "(refused)");
 }
 
 static void mobiles(void **state)
 {
     static const char *const rows[][2] = {
-        {"13812345678", "+8613812345678"},   {"138 1234 5678", "+8613812345678"}, {"+86-138-1234-5678", "+8613812345678"},
-        {"+447911123456", "+447911123456"},  {"+12025550123", "+12025550123"},    {"12812345678", NULL},
-        {"1381234567", NULL},                {"138123456789", NULL},              {"+8612345678901", NULL},
-        {"+861381234567", NULL},             {"+0123456789", NULL},               {"", NULL},
-        {"+", NULL},                         {"-13812345678", NULL},              {"13812345678-", NULL},
-        {"138a2345678", NULL},               {"+1234567890123456789012345678", NULL},
+        {"13812345678", "+8613812345678"},
+        {"138 1234 5678", "+8613812345678"},
+        {"+86-138-1234-5678", "+8613812345678"},
+        {"+447911123456", "+447911123456"},
+        {"+12025550123", "+12025550123"},
+        {"12812345678", NULL},
+        {"1381234567", NULL},
+        {"138123456789", NULL},
+        {"+8612345678901", NULL},
+        {"+861381234567", NULL},
+        {"+0123456789", NULL},
+        {"", NULL},
+        {"+", NULL},
+        {"-13812345678", NULL},
+        {"13812345678-", NULL},
+        {"138a2345678", NULL},
+        {"+1234567890123456789012345678", NULL},
     };
 
     (void)state;
@@ -36,13 +48,20 @@ static void mobiles(void **state)
 static void emails(void **state)
 {
     static const char *const rows[][2] = {
-        {"me@example.org", "me@example.org"}, {"Me.And+You@Example.ORG", "me.and+you@example.org"},
-        {"me@localhost", NULL},               {"@example.org", NULL},
-        {"me@", NULL},                        {"me@@example.org", NULL},
-        {".me@example.org", NULL},            {"me.@example.org", NULL},
-        {"m..e@example.org", NULL},           {"me@-example.org", NULL},
-        {"me@example-.org", NULL},            {"me@example..org", NULL},
-        {"me you@example.org", NULL},         {"me@exam ple.org", NULL},
+        {"me@example.org", "me@example.org"},
+        {"Me.And+You@Example.ORG", "me.and+you@example.org"},
+        {"me@localhost", NULL},
+        {"@example.org", NULL},
+        {"me@", NULL},
+        {"me@@example.org", NULL},
+        {".me@example.org", NULL},
+        {"me.@example.org", NULL},
+        {"m..e@example.org", NULL},
+        {"me@-example.org", NULL},
+        {"me@example-.org", NULL},
+        {"me@example..org", NULL},
+        {"me you@example.org", NULL},
+        {"me@exam ple.org", NULL},
     };
 
     (void)state;
@@ -69,12 +88,12 @@ static void documents(void **state)
         {ID_TYPE_CN_RESIDENT, "11010519491231002X", "11010519491231002X"}, /* the standard's own example */
         {ID_TYPE_CN_RESIDENT, "11010519491231002x", "11010519491231002X"},
         {ID_TYPE_CN_RESIDENT, "440524188001010014", "440524188001010014"},
-        {ID_TYPE_CN_RESIDENT, "110105194912310021", NULL},   /* wrong check character */
-        {ID_TYPE_CN_RESIDENT, "11010519491231002", NULL},    /* 17 */
-        {ID_TYPE_CN_RESIDENT, "11010519491331002X", NULL},   /* month 13 */
-        {ID_TYPE_CN_RESIDENT, "11010519490229002X", NULL},   /* no leap year */
-        {ID_TYPE_CN_RESIDENT, "01010519491231002X", NULL},   /* no region */
-        {ID_TYPE_CN_RESIDENT, "1101051949123100AX", NULL},   /* a letter inside */
+        {ID_TYPE_CN_RESIDENT, "110105194912310021", NULL}, /* wrong check character */
+        {ID_TYPE_CN_RESIDENT, "11010519491231002", NULL},  /* 17 */
+        {ID_TYPE_CN_RESIDENT, "11010519491331002X", NULL}, /* month 13 */
+        {ID_TYPE_CN_RESIDENT, "11010519490229002X", NULL}, /* no leap year */
+        {ID_TYPE_CN_RESIDENT, "01010519491231002X", NULL}, /* no region */
+        {ID_TYPE_CN_RESIDENT, "1101051949123100AX", NULL}, /* a letter inside */
         {ID_TYPE_CN_RESIDENT, "", NULL},
         {ID_TYPE_PASSPORT, "e12345678", "E12345678"},
         {ID_TYPE_PASSPORT, "E123 45678", "E12345678"},
@@ -101,7 +120,8 @@ static void throttle(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(mobiles), cmocka_unit_test(emails), cmocka_unit_test(masks), cmocka_unit_test(documents), cmocka_unit_test(throttle),
+        cmocka_unit_test(mobiles),   cmocka_unit_test(emails),   cmocka_unit_test(masks),
+        cmocka_unit_test(documents), cmocka_unit_test(throttle),
     };
     int failed;
 
