@@ -116,7 +116,7 @@ static const struct tf_pg_stmt *stmt_of(const char *text)
     return &found->stmt;
 }
 
-static tf_pg_result *run(struct support *support, tf_ctx *ctx, const char *format, va_list args)
+TF_PRINTF(3, 0) static tf_pg_result *run(struct support *support, tf_ctx *ctx, const char *format, va_list args)
 {
     const char *text = tf_arena_vprintf(ctx->arena, format, args);
     tf_pg_result *result;

@@ -441,7 +441,7 @@ static const struct tf_pg_stmt *stmt_of(const char *text)
     return &found->stmt;
 }
 
-static int64_t run_sql(const char *format, va_list args)
+TF_PRINTF(1, 0) static int64_t run_sql(const char *format, va_list args)
 {
     tf_pg_result *result;
     tf_pg_params params;

@@ -285,7 +285,7 @@ static const SaleSegment *segment_at(const SaleSnapshot *s, int64_t first)
     for (size_t i = 0; i < s->n_segments; i++)
         if (s->segments[i]->first_place_no == first) return s->segments[i];
     fail_msg("no segment at %d", (int)first);
-    return NULL;
+    abort(); /* never reached: fail_msg jumps away, which the compiler does not know */
 }
 
 static int64_t get_int(const tf_json *object, const char *name)
