@@ -25,10 +25,10 @@ struct part {
     const char *settings; /* template, see parts.def */
     enum part_state state;
     pid_t pid;
-    int64_t started_ms, ready_ms, restart_at_ms; /* monotonic */
-    int64_t since; /* Unix seconds */
+    int64_t started_ms, restart_at_ms; /* monotonic */
+    int64_t since;                     /* Unix seconds */
     int restarts, backoff_ms;
-    char why[160]; /* last failure */
+    char version[64]; /* as its program says; "" until asked */
 };
 
 struct local {
@@ -43,8 +43,19 @@ struct local {
 
 /* Reports a line of start-up progress. */
 void say(struct local *l, const char *format, ...) TF_PRINTF(2, 3);
-int64_t mono_ms(void);
-void sleep_ms(int ms);
+
+/* ---- supervisor.c ---- */
+/* The background process: starts everything, reports to progress_fd, then watches until SIGTERM. The last byte it reports is one of these. */
+enum { REPORT_SERVES = 1, REPORT_RUNS_ALREADY = 2, REPORT_FAILED = 3 };
+TF_NORETURN void supervise(struct local *l, int progress_fd);
+
+/* ---- home.c ---- */
+/* Makes the directories; l->home becomes the real path. False after a sentence on stderr. */
+bool home_make(struct local *l);
+/* The lock says that a supervisor lives, and which: it is held as long as that process. False: another holds it. */
+bool home_lock(struct local *l);
+/* Process that holds the lock; 0: nobody. */
+pid_t home_supervisor(const char *home);
 
 /* ---- secrets.c ---- */
 /* Makes what is missing, mode 600 in a directory of mode 700. False and a sentence on failure. */
@@ -53,37 +64,53 @@ bool secrets_make(struct local *l);
 bool secret_read(struct local *l, const char *name, char *out, size_t size);
 
 /* ---- process.c ---- */
+int64_t mono_ms(void);
+void sleep_ms(int ms);
+
 struct spawn {
     const char *const *argv; /* NULL-ended */
     const char *const *env;  /* "NAME=value", NULL-ended: added to a minimal environment */
     const char *log_path;    /* appended to; NULL: /dev/null */
+    const char *directory;   /* where it runs; NULL: "/" */
     const char *user;        /* drop to this account when we are root; or NULL */
     int death_signal;        /* sent to the child when the supervisor dies */
     const char *stdin_text;  /* or NULL */
 };
 /* Child's pid, or -1. */
 pid_t spawn(const struct spawn *s);
+/* Waits for the child up to timeout_ms; false when it still runs. */
+bool reap(pid_t pid, int timeout_ms, int *ret_status);
 /* Runs to the end within timeout_ms; exit status, or -1. */
 int run(const struct spawn *s, int timeout_ms);
 /* Asks with `signal`, waits up to grace_ms, then SIGKILL. Reaps. */
 void stop_pid(pid_t pid, int signal, int grace_ms);
 
+/* ---- leftovers.c ---- */
+/* A process of this part that lives without us (after a supervisor that was killed; a backend of a PostgreSQL that crashed); 0: none. */
+pid_t leftover(struct local *l, const struct part *p);
+/* Waits until no part has one; ends those that do not go by themselves. False and a sentence when one stays. */
+bool leftovers_end(struct local *l);
+
+/* ---- ports.c ---- */
+/* Ports that somebody else holds are named, with their part and their owner. */
+bool ports_free(struct local *l);
+
 /* ---- probe.c ---- */
-bool probe_tcp(int port);
+bool probe_tcp(const char *host, const char *port);
 /* True when `GET path` at the port answers 200 within half a second. */
 bool probe_http(int port, const char *path);
 bool probe_redis(int port);
-/* Somebody listens on the port now. */
-static inline bool port_in_use(int port)
-{
-    return probe_tcp(port);
-}
 
 /* ---- stores.c ---- */
 pid_t store_start(struct local *l, struct part *p);
 bool store_ready(struct local *l, struct part *p);
 /* Signal that stops it cleanly. */
 int store_stop_signal(const struct part *p);
+/* Directory in which it runs. */
+void store_directory(const struct local *l, const struct part *p, char *out, size_t size);
+const char *store_program(const struct part *p);
+/* Servers that were given instead of ours answer. */
+bool stores_external_answer(struct local *l);
 /* Roles and databases of the services; idempotent. */
 bool stores_prepare(struct local *l);
 /* libpq connection string of a service, without password. */
@@ -91,11 +118,16 @@ void store_dsn(struct local *l, const char *service, char *out, size_t size);
 
 /* ---- parts.c ---- */
 void parts_init(struct local *l);
-pid_t service_start(struct local *l, struct part *p, const char *extra_argument);
+/* Child's pid, or -1. argument NULL: it serves. */
+pid_t service_start(struct local *l, struct part *p, const char *argument);
 bool service_ready(struct part *p);
+void part_directory(const struct local *l, const struct part *p, char *out, size_t size);
+/* Fills p->version. */
+void part_ask_version(struct local *l, struct part *p);
 
 /* ---- status.c ---- */
-/* Writes run/status.json for `tf-local status`. */
+/* Writes run/status for `tf-local status`. */
 void status_write(struct local *l);
-/* Prints the table or JSON from status.json and /proc; exit status 0 when all parts run, 3 when nothing does, 1 otherwise. */
+void status_forget(const struct local *l);
+/* Prints the table or JSON from run/status and /proc; exit status 0 when all parts run, 3 when nothing does, 1 otherwise. */
 int status_print(const char *home, bool json);

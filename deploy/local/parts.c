@@ -2,11 +2,13 @@
 #include "deploy/local/local.h"
 
 #include <ctype.h>
-#include <stdarg.h>
+#include <errno.h>
 #include <signal.h>
+#include <stdarg.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
+#include <unistd.h>
 
 enum { ENV_ROWS = 64, ENV_BYTES = 16384 };
 
@@ -31,7 +33,7 @@ void parts_init(struct local *l)
     if (l->external_etcd) l->parts[PART_etcd].state = PART_EXTERNAL;
 }
 
-/* An environment under construction in one block. */
+/* An environment under construction in one block; of two rows with one name the later stays. */
 struct env {
     char bytes[ENV_BYTES];
     size_t used;
@@ -56,6 +58,12 @@ static void put(struct env *e, const char *name, const char *format, ...)
     va_end(args);
     e->used += n + 1;
     TF_ASSERT(e->used < sizeof e->bytes);
+    n = strcspn(row, "=") + 1;
+    for (int i = 0; i < e->n; i++)
+        if (strncmp(e->rows[i], row, n) == 0) {
+            e->rows[i] = row;
+            return;
+        }
     e->rows[e->n++] = row;
 }
 
@@ -109,47 +117,62 @@ static void put_overrides(struct local *l, struct env *e, const struct part *p)
         const char *o = l->overrides[i], *dot = strchr(o, '.'), *eq = strchr(o, '=');
         char key[64];
 
-        if (!dot || !eq || dot > eq) continue;
         if (!(o[0] == '*' || (strlen(p->name) == (size_t)(dot - o) && strncmp(o, p->name, (size_t)(dot - o)) == 0))) continue;
         snprintf(key, sizeof key, "%.*s", (int)(eq - dot - 1), dot + 1);
         put(e, key, "%s", eq + 1);
     }
 }
 
-pid_t service_start(struct local *l, struct part *p, const char *extra_argument)
+/* A directory for each, so that a process tells by it whose it is (leftovers.c). */
+void part_directory(const struct local *l, const struct part *p, char *out, size_t size)
 {
-    char program[700], log[700], path[700], dsn[1200];
-    struct env *e = calloc(1, sizeof *e);
-    const char *argv[] = {program, extra_argument, NULL};
-    struct spawn s = {.argv = argv, .log_path = log, .death_signal = SIGTERM};
-    struct stat st;
-    pid_t pid;
+    if (p->kind == STORE) store_directory(l, p, out, size);
+    else snprintf(out, size, "%s/run/%s", l->home, p->name);
+}
 
-    TF_ASSERT(e);
-    snprintf(program, sizeof program, "%s/tf-%s", l->bin, p->name);
-    snprintf(log, sizeof log, "%s/log/%s.log", l->home, p->name);
+static void part_program(const struct local *l, const struct part *p, char *out, size_t size)
+{
+    if (p->kind == STORE) snprintf(out, size, "%s", store_program(p));
+    else snprintf(out, size, "%s/tf-%s", l->bin, p->name);
+}
+
+/* What every service is told; its own settings and the operator's follow. */
+static void put_common(struct local *l, struct env *e, const struct part *p)
+{
+    char path[700], dsn[1200];
+
     put(e, "listen", "127.0.0.1:%d", p->port);
     put(e, "admin_listen", "127.0.0.1:%d", p->admin_port);
     put(e, "instance", "%s-1", p->name);
     put(e, "internal_key_file", "%s/secrets/internal.key", l->home);
-    if (l->external_redis)
-        put(e, "redis_address", "%s", l->external_redis);
-    else
-        put(e, "redis_address", "127.0.0.1:%d", l->parts[PART_redis].port);
-    if (l->external_etcd)
-        put(e, "etcd_endpoints", "%s", l->external_etcd);
-    else
-        put(e, "etcd_endpoints", "127.0.0.1:%d", l->parts[PART_etcd].port);
+    if (l->external_redis) put(e, "redis_address", "%s", l->external_redis);
+    else put(e, "redis_address", "127.0.0.1:%d", l->parts[PART_redis].port);
+    if (l->external_etcd) put(e, "etcd_endpoints", "%s", l->external_etcd);
+    else put(e, "etcd_endpoints", "127.0.0.1:%d", l->parts[PART_etcd].port);
     snprintf(path, sizeof path, "%s/secrets/pg-%s.password", l->home, p->name);
-    if (stat(path, &st) == 0) {
-        store_dsn(l, p->name, dsn, sizeof dsn);
-        put(e, "pg_dsn", "%s", dsn);
-        put(e, "pg_password_file", "%s", path);
-    }
+    if (access(path, F_OK)) return;
+    store_dsn(l, p->name, dsn, sizeof dsn);
+    put(e, "pg_dsn", "%s", dsn);
+    put(e, "pg_password_file", "%s", path);
+}
+
+pid_t service_start(struct local *l, struct part *p, const char *argument)
+{
+    char program[700], log[700], directory[600];
+    struct env *e = calloc(1, sizeof *e);
+    const char *argv[] = {program, argument, NULL};
+    struct spawn s = {.argv = argv, .log_path = log, .directory = directory, .death_signal = SIGTERM};
+    pid_t pid;
+
+    TF_ASSERT(e);
+    part_program(l, p, program, sizeof program);
+    part_directory(l, p, directory, sizeof directory);
+    snprintf(log, sizeof log, "%s/log/%s.log", l->home, p->name);
+    put_common(l, e, p);
     put_own(l, e, p->settings);
     put_overrides(l, e, p);
     s.env = e->rows;
-    pid = spawn(&s);
+    pid = mkdir(directory, 0700) && errno != EEXIST ? -1 : spawn(&s);
     free(e);
     return pid;
 }
@@ -157,4 +180,28 @@ pid_t service_start(struct local *l, struct part *p, const char *extra_argument)
 bool service_ready(struct part *p)
 {
     return probe_http(p->admin_port, "/healthz");
+}
+
+/* "postgres (PostgreSQL) 15.6 (Debian …)", "Redis server v=7.0.15 …", "etcd Version: 3.4.23", "tf-user 0.1.0": the first word that looks like a number. */
+void part_ask_version(struct local *l, struct part *p)
+{
+    char program[700], path[600], line[256] = "";
+    const char *argv[] = {program, "--version", NULL};
+    struct spawn s = {.argv = argv, .log_path = path, .death_signal = SIGKILL};
+    FILE *f;
+
+    part_program(l, p, program, sizeof program);
+    snprintf(path, sizeof path, "%s/run/version", l->home);
+    unlink(path);
+    if (run(&s, 2000) == 0 && (f = fopen(path, "re"))) {
+        size_t at = 0, n;
+
+        if (!fgets(line, sizeof line, f)) line[0] = '\0';
+        fclose(f);
+        while (line[at] && !(isdigit((unsigned char)line[at]) && at > 0 && strchr(" =v", line[at - 1])))
+            at++;
+        n = strspn(line + at, "0123456789abcdefghijklmnopqrstuvwxyz.-+");
+        snprintf(p->version, sizeof p->version, "%.*s", (int)TF_MIN(n, sizeof p->version - 1), line + at);
+    }
+    unlink(path);
 }

@@ -1,33 +1,44 @@
-/* Is a part ready? Small blocking probes over loopback, each at most half a second. */
+/* Is a part ready? Small blocking probes, each at most half a second. */
 #include "deploy/local/local.h"
 
-#include <arpa/inet.h>
-#include <netinet/in.h>
+#include <netdb.h>
 #include <string.h>
 #include <sys/socket.h>
 #include <sys/time.h>
 #include <unistd.h>
 
-static int connect_to(int port)
+static int connect_to(const char *host, const char *port)
 {
-    struct sockaddr_in a = {.sin_family = AF_INET, .sin_port = htons((uint16_t)port)};
+    const struct addrinfo hints = {.ai_family = AF_UNSPEC, .ai_socktype = SOCK_STREAM};
     struct timeval half = {.tv_usec = 500000};
-    int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+    struct addrinfo *addresses;
+    int fd = -1;
 
-    if (fd < 0) return -1;
-    a.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
-    (void)setsockopt(fd, SOL_SOCKET, SO_RCVTIMEO, &half, sizeof half);
-    (void)setsockopt(fd, SOL_SOCKET, SO_SNDTIMEO, &half, sizeof half);
-    if (connect(fd, (struct sockaddr *)&a, sizeof a)) {
+    if (getaddrinfo(host, port, &hints, &addresses)) return -1;
+    for (struct addrinfo *a = addresses; a && fd < 0; a = a->ai_next) {
+        fd = socket(a->ai_family, SOCK_STREAM | SOCK_CLOEXEC, 0);
+        if (fd < 0) continue;
+        (void)setsockopt(fd, SOL_SOCKET, SO_RCVTIMEO, &half, sizeof half);
+        (void)setsockopt(fd, SOL_SOCKET, SO_SNDTIMEO, &half, sizeof half); /* bounds connect too */
+        if (connect(fd, a->ai_addr, a->ai_addrlen) == 0) continue;
         close(fd);
-        return -1;
+        fd = -1;
     }
+    freeaddrinfo(addresses);
     return fd;
 }
 
-bool probe_tcp(int port)
+static int connect_here(int port)
 {
-    int fd = connect_to(port);
+    char text[16];
+
+    snprintf(text, sizeof text, "%d", port);
+    return connect_to("127.0.0.1", text);
+}
+
+bool probe_tcp(const char *host, const char *port)
+{
+    int fd = connect_to(host, port);
 
     if (fd < 0) return false;
     close(fd);
@@ -40,7 +51,7 @@ static bool ask(int port, const char *request, const char *expected)
     char answer[64];
     size_t have = 0, want = strlen(expected);
     ssize_t n;
-    int fd = connect_to(port);
+    int fd = connect_here(port);
 
     if (fd < 0) return false;
     if (send(fd, request, strlen(request), MSG_NOSIGNAL) == (ssize_t)strlen(request))

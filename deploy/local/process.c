@@ -14,7 +14,7 @@
 #include <time.h>
 #include <unistd.h>
 
-enum { ENV_MAX = 96 };
+enum { ENV_MAX = 96, LOG_BYTES_MAX = 64 << 20 };
 
 int64_t mono_ms(void)
 {
@@ -69,9 +69,25 @@ TF_NORETURN static void become(const struct spawn *s, pid_t parent, int in)
     for (int i = 0; s->env && s->env[i] && n < ENV_MAX - 1; i++)
         env[n++] = (char *)(uintptr_t)s->env[i];
     env[n] = NULL;
-    if (chdir("/")) _exit(124);
+    if (chdir(s->directory ? s->directory : "/")) _exit(124);
     execve(s->argv[0], (char *const *)(uintptr_t)s->argv, env);
     _exit(127);
+}
+
+/* The log belongs to the account that writes it; one that has grown large gives way, so that two generations are kept. */
+static void log_prepare(const struct spawn *s)
+{
+    struct passwd *pw = s->user && geteuid() == 0 ? getpwnam(s->user) : NULL;
+    char old[700];
+    struct stat st;
+    int fd;
+
+    snprintf(old, sizeof old, "%s.old", s->log_path);
+    if (stat(s->log_path, &st) == 0 && st.st_size > LOG_BYTES_MAX && rename(s->log_path, old)) perror(old);
+    fd = open(s->log_path, O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC, 0600);
+    if (fd < 0) return;
+    if (pw && fchown(fd, pw->pw_uid, pw->pw_gid)) perror(s->log_path);
+    close(fd);
 }
 
 pid_t spawn(const struct spawn *s)
@@ -80,16 +96,7 @@ pid_t spawn(const struct spawn *s)
     int in[2];
 
     if (pipe2(in, O_CLOEXEC)) return -1;
-    /* The log belongs to the account that writes it. */
-    if (s->user && geteuid() == 0 && s->log_path) {
-        struct passwd *pw = getpwnam(s->user);
-        int fd = open(s->log_path, O_WRONLY | O_CREAT | O_APPEND, 0600);
-
-        if (fd >= 0) {
-            if (pw && fchown(fd, pw->pw_uid, pw->pw_gid)) perror(s->log_path);
-            close(fd);
-        }
-    }
+    if (s->log_path) log_prepare(s);
     pid = fork();
     if (pid == 0) become(s, parent, in[0]);
     close(in[0]);
@@ -103,8 +110,7 @@ pid_t spawn(const struct spawn *s)
     return pid;
 }
 
-/* Waits for the child up to timeout_ms; false when it still runs. */
-static bool reap(pid_t pid, int timeout_ms, int *ret_status)
+bool reap(pid_t pid, int timeout_ms, int *ret_status)
 {
     int64_t until = mono_ms() + timeout_ms;
 

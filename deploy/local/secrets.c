@@ -20,27 +20,38 @@ static const struct {
     {"pg-order.password", 16, true},   {"pg-pay.password", 16, true},
 };
 
+/* Whoever reads a secret drops line ends behind it, so a random one must not end in what looks like one. */
+static void draw(unsigned char *bytes, size_t size)
+{
+    do
+        tf_random(bytes, size);
+    while (bytes[size - 1] == '\n' || bytes[size - 1] == '\r');
+}
+
+/* A file is there whole or not at all, also when the disk is full. */
 static bool make_one(const char *path, size_t size, bool text)
 {
     unsigned char bytes[32];
-    char out[2 * sizeof bytes + 1];
+    char out[2 * sizeof bytes + 1], temporary[720];
     size_t n = size;
     int fd;
     bool ok;
 
     if (access(path, F_OK) == 0) return true;
-    tf_random(bytes, size);
+    draw(bytes, size);
     memcpy(out, bytes, size);
     if (text) {
         for (size_t i = 0; i < size; i++)
             snprintf(out + 2 * i, 3, "%02x", bytes[i]);
         n = 2 * size;
     }
-    fd = open(path, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0600);
+    snprintf(temporary, sizeof temporary, "%s.new", path);
+    unlink(temporary);
+    fd = open(temporary, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0600);
     if (fd < 0) return false;
     ok = write(fd, out, n) == (ssize_t)n && fsync(fd) == 0;
     close(fd);
-    return ok;
+    return ok && rename(temporary, path) == 0;
 }
 
 bool secrets_make(struct local *l)

@@ -8,28 +8,42 @@
 
 static const char *const state_names[] = {"stopped", "starting", "running", "backoff", "external"};
 
-/* One line a part: name state pid port admin_port since restarts; whoever reads it never sees half of it. */
+static void status_path(const char *home, const char *suffix, char *out, size_t size)
+{
+    snprintf(out, size, "%s/run/status%s", home, suffix);
+}
+
+/* One line a part: name state pid port admin_port since restarts version; whoever reads it never sees half of it. */
 void status_write(struct local *l)
 {
     char path[600], temporary[600];
     FILE *f;
 
-    snprintf(path, sizeof path, "%s/run/status", l->home);
-    snprintf(temporary, sizeof temporary, "%s/run/status.new", l->home);
+    status_path(l->home, "", path, sizeof path);
+    status_path(l->home, ".new", temporary, sizeof temporary);
     f = fopen(temporary, "we");
     if (!f) return;
-    fprintf(f, "supervisor running %d 0 0 %lld 0\n", (int)getpid(), (long long)time(NULL));
+    fprintf(f, "supervisor running %d 0 0 %lld 0 %s\n", (int)getpid(), (long long)time(NULL), TF_VERSION);
     for (int i = 0; i < PARTS; i++) {
         const struct part *p = &l->parts[i];
 
-        fprintf(f, "%s %s %d %d %d %lld %d\n", p->name, state_names[p->state], (int)p->pid, p->port, p->admin_port,
-                (long long)p->since, p->restarts);
+        if (l->stores_only && p->kind != STORE) continue;
+        fprintf(f, "%s %s %d %d %d %lld %d %s\n", p->name, state_names[p->state], (int)p->pid, p->state == PART_EXTERNAL ? 0 : p->port, p->admin_port,
+                (long long)p->since, p->restarts, p->version[0] ? p->version : "-");
     }
     if (fclose(f) == 0 && rename(temporary, path)) perror(path);
 }
 
-/* Proportional set size of a process and its children (PostgreSQL's), in KiB; 0 when it is gone. */
-static long pss_kib(int pid)
+void status_forget(const struct local *l)
+{
+    char path[600];
+
+    status_path(l->home, "", path, sizeof path);
+    unlink(path);
+}
+
+/* Proportional set size of a process, with its children (PostgreSQL's) on demand, in KiB; 0 when it is gone. */
+static long pss_kib(int pid, bool children_too)
 {
     char path[64], line[256], children[4096];
     long kib = 0, n;
@@ -40,52 +54,64 @@ static long pss_kib(int pid)
     while (f && fgets(line, sizeof line, f))
         if (sscanf(line, "Pss: %ld", &n) == 1) kib += n;
     if (f) fclose(f);
+    if (!children_too) return kib;
     snprintf(path, sizeof path, "/proc/%d/task/%d/children", pid, pid);
     f = fopen(path, "re");
     if (f && fgets(children, sizeof children, f))
         for (char *save, *word = strtok_r(children, " \n", &save); word; word = strtok_r(NULL, " \n", &save))
-            kib += pss_kib(atoi(word));
+            kib += pss_kib(atoi(word), true);
     if (f) fclose(f);
     return kib;
 }
 
-static const char *version_of(const char *name)
+static void print_json_text(const char *text)
 {
-    if (strcmp(name, "pg") == 0) return "PostgreSQL 15";
-    if (strcmp(name, "redis") == 0) return "Redis 7.0";
-    if (strcmp(name, "etcd") == 0) return "etcd 3.4";
-    return TF_VERSION;
+    putchar('"');
+    for (; *text; text++) {
+        unsigned char c = (unsigned char)*text;
+
+        if (c == '"' || c == '\\') printf("\\%c", c);
+        else if (c < 0x20) printf("\\u%04x", c);
+        else putchar(c);
+    }
+    putchar('"');
 }
 
 int status_print(const char *home, bool json)
 {
-    char path[600], line[256], name[32], state[32];
+    char path[600], line[256], name[32], state[32], version[64];
     int pid, port, admin, restarts, rows = 0, bad = 0;
     long long since;
-    FILE *f;
+    FILE *f = NULL;
 
-    snprintf(path, sizeof path, "%s/run/status", home);
-    f = fopen(path, "re");
+    status_path(home, "", path, sizeof path);
+    if (home_supervisor(home)) f = fopen(path, "re"); /* without its writer the file tells of the past */
     if (!f) {
         puts(json ? "{\"running\": false, \"parts\": []}" : "TicketFlow is not running.");
         return 3;
     }
-    if (json) printf("{\"running\": true, \"home\": \"%s\", \"parts\": [", home);
-    else printf("%-11s %-9s %8s  %-16s %9s %9s  %s\n", "PART", "STATE", "PID", "ADDRESS", "MEMORY", "RESTARTS", "VERSION");
+    if (json) {
+        fputs("{\"running\": true, \"home\": ", stdout);
+        print_json_text(home);
+        fputs(", \"parts\": [", stdout);
+    } else {
+        printf("%-11s %-9s %8s  %-16s %9s %9s  %s\n", "PART", "STATE", "PID", "ADDRESS", "MEMORY", "RESTARTS", "VERSION");
+    }
     while (fgets(line, sizeof line, f)) {
         char address[32] = "-";
         long kib;
 
-        if (sscanf(line, "%31s %31s %d %d %d %lld %d", name, state, &pid, &port, &admin, &since, &restarts) != 7) continue;
+        if (sscanf(line, "%31s %31s %d %d %d %lld %d %63s", name, state, &pid, &port, &admin, &since, &restarts, version) != 8) continue;
         if (port) snprintf(address, sizeof address, "127.0.0.1:%d", port);
-        kib = pid > 0 && strcmp(name, "supervisor") != 0 ? pss_kib(pid) : 0;
+        /* The supervisor's children are the other rows. */
+        kib = pid > 0 ? pss_kib(pid, strcmp(name, "supervisor") != 0) : 0;
         if (strcmp(state, "running") != 0 && strcmp(state, "external") != 0) bad++;
         if (json)
             printf("%s\n  {\"part\": \"%s\", \"state\": \"%s\", \"pid\": %d, \"address\": \"%s\", \"memory_kib\": %ld, \"restarts\": %d, "
                    "\"since\": %lld, \"admin_port\": %d, \"version\": \"%s\"}",
-                   rows ? "," : "", name, state, pid, address, kib, restarts, since, admin, version_of(name));
+                   rows ? "," : "", name, state, pid, address, kib, restarts, since, admin, version);
         else
-            printf("%-11s %-9s %8d  %-16s %7.1f M %9d  %s\n", name, state, pid, address, (double)kib / 1024, restarts, version_of(name));
+            printf("%-11s %-9s %8d  %-16s %7.1f M %9d  %s\n", name, state, pid, address, (double)kib / 1024, restarts, version);
         rows++;
     }
     fclose(f);

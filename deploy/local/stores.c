@@ -12,6 +12,11 @@
 
 #define PG_BIN "/usr/lib/postgresql/15/bin"
 
+#define REDIS_SERVER "/usr/bin/redis-server"
+#define ETCD_SERVER  "/usr/bin/etcd"
+
+enum { EXTERNAL_WAIT_MS = 10000 };
+
 static const char *const databases[] = {"user", "program", "order", "pay"};
 
 /* As root, PostgreSQL runs as the account that its package made. */
@@ -37,10 +42,21 @@ static bool make_dir(struct local *l, const char *path, const char *owner, mode_
     return true;
 }
 
+/* As root: may PostgreSQL's account come in at all? */
+static bool pg_may_enter(struct local *l, const char *data)
+{
+    const char *argv[] = {"/usr/bin/test", "-w", data, NULL};
+    struct spawn s = {.argv = argv, .user = pg_account(), .death_signal = SIGKILL};
+
+    if (run(&s, 5000) == 0) return true;
+    say(l, "  pg       the account %s cannot enter %s: a directory above it is closed to others", pg_account() ? pg_account() : "of this user", data);
+    return false;
+}
+
 static bool pg_initialise(struct local *l, const char *data, const char *log)
 {
     char password[128], file[700], pwfile[720];
-    const char *argv[] = {PG_BIN "/initdb", "-D", data, "-U", "ticketflow", "-A", "scram-sha-256", pwfile, "-E", "UTF8", "--locale=C.UTF-8", "--no-sync", NULL};
+    const char *argv[] = {PG_BIN "/initdb", "-D", data, "-U", "ticketflow", "-A", "scram-sha-256", pwfile, "-E", "UTF8", "--locale=C.UTF-8", NULL};
     struct spawn s = {.argv = argv, .log_path = log, .user = pg_account(), .death_signal = SIGKILL};
     struct passwd *pw;
     int status, fd;
@@ -71,27 +87,27 @@ static pid_t pg_start(struct local *l, struct part *p)
                           "-c", "max_connections=200", "-c", "shared_buffers=128MB", "-c", "max_wal_size=2GB",
                           "-c", "autovacuum_naptime=15s", "-c", "log_min_messages=warning", "-c", "logging_collector=off",
                           "-c", "log_line_prefix=%m [%p] %u@%d ", NULL};
-    struct spawn s = {.argv = argv, .log_path = log, .user = pg_account(), .death_signal = SIGINT};
+    struct spawn s = {.argv = argv, .log_path = log, .directory = data, .user = pg_account(), .death_signal = SIGINT};
 
-    snprintf(data, sizeof data, "%s/pg", l->home);
+    store_directory(l, p, data, sizeof data);
     snprintf(sockets, sizeof sockets, "%s/run/pg", l->home);
     snprintf(log, sizeof log, "%s/log/pg.log", l->home);
     snprintf(port, sizeof port, "%d", p->port);
     snprintf(conf_sockets, sizeof conf_sockets, "unix_socket_directories=%s", strlen(sockets) < 80 ? sockets : "");
     if (!make_dir(l, data, "postgres", 0700) || !make_dir(l, sockets, "postgres", 0700)) return -1;
     snprintf(version, sizeof version, "%s/PG_VERSION", data);
-    if (access(version, F_OK) && !pg_initialise(l, data, log)) return -1;
+    if (access(version, F_OK) && (!pg_may_enter(l, data) || !pg_initialise(l, data, log))) return -1;
     return spawn(&s);
 }
 
 static pid_t redis_start(struct local *l, struct part *p)
 {
     char data[600], log[600], port[16];
-    const char *argv[] = {"/usr/bin/redis-server", "--port", port, "--bind", "127.0.0.1", "--dir", data, "--appendonly", "yes", "--appendfsync", "everysec",
+    const char *argv[] = {REDIS_SERVER, "--port", port, "--bind", "127.0.0.1", "--dir", data, "--appendonly", "yes", "--appendfsync", "everysec",
                           "--save", "", "--maxmemory-policy", "noeviction", "--daemonize", "no", "--aof-timestamp-enabled", "yes", NULL};
-    struct spawn s = {.argv = argv, .log_path = log, .death_signal = SIGTERM};
+    struct spawn s = {.argv = argv, .log_path = log, .directory = data, .death_signal = SIGTERM};
 
-    snprintf(data, sizeof data, "%s/redis", l->home);
+    store_directory(l, p, data, sizeof data);
     snprintf(log, sizeof log, "%s/log/redis.log", l->home);
     snprintf(port, sizeof port, "%d", p->port);
     if (!make_dir(l, data, NULL, 0700)) return -1;
@@ -101,13 +117,13 @@ static pid_t redis_start(struct local *l, struct part *p)
 static pid_t etcd_start(struct local *l, struct part *p)
 {
     char data[600], log[600], client[64], peer[64], cluster[96];
-    const char *argv[] = {"/usr/bin/etcd", "--name", "local", "--data-dir", data, "--listen-client-urls", client, "--advertise-client-urls", client,
+    const char *argv[] = {ETCD_SERVER, "--name", "local", "--data-dir", data, "--listen-client-urls", client, "--advertise-client-urls", client,
                           "--listen-peer-urls", peer, "--initial-advertise-peer-urls", peer, "--initial-cluster", cluster,
                           "--heartbeat-interval", "50", "--election-timeout", "250", "--auto-compaction-mode", "periodic",
                           "--auto-compaction-retention", "1h", "--log-level", "warn", NULL};
-    struct spawn s = {.argv = argv, .log_path = log, .death_signal = SIGTERM};
+    struct spawn s = {.argv = argv, .log_path = log, .directory = data, .death_signal = SIGTERM};
 
-    snprintf(data, sizeof data, "%s/etcd", l->home);
+    store_directory(l, p, data, sizeof data);
     snprintf(log, sizeof log, "%s/log/etcd.log", l->home);
     snprintf(client, sizeof client, "http://127.0.0.1:%d", p->port);
     snprintf(peer, sizeof peer, "http://127.0.0.1:%d", p->port + 1);
@@ -116,36 +132,90 @@ static pid_t etcd_start(struct local *l, struct part *p)
     return spawn(&s);
 }
 
+void store_directory(const struct local *l, const struct part *p, char *out, size_t size)
+{
+    snprintf(out, size, "%s/%s", l->home, p->name);
+}
+
+static const struct {
+    const char *program;
+    pid_t (*start)(struct local *l, struct part *p);
+} stores[] = {
+    [PART_pg] = {PG_BIN "/postgres", pg_start},
+    [PART_redis] = {REDIS_SERVER, redis_start},
+    [PART_etcd] = {ETCD_SERVER, etcd_start},
+};
+
+static size_t store_index(const struct part *p)
+{
+    return strcmp(p->name, "pg") == 0 ? PART_pg : strcmp(p->name, "redis") == 0 ? PART_redis : PART_etcd;
+}
+
+const char *store_program(const struct part *p)
+{
+    return stores[store_index(p)].program;
+}
+
 pid_t store_start(struct local *l, struct part *p)
 {
-    switch (p - l->parts) {
-    case PART_pg:
-        return pg_start(l, p);
-    case PART_redis:
-        return redis_start(l, p);
-    case PART_etcd:
-        return etcd_start(l, p);
-    default:
-        tf_panic(__FILE__, __LINE__, "not a store");
-    }
+    return stores[store_index(p)].start(l, p);
+}
+
+/* PostgreSQL writes its state into the last line of postmaster.pid, as pg_ctl reads it. */
+static bool pg_ready(const struct local *l, const struct part *p)
+{
+    char path[600], line[128] = "";
+    int pid = 0;
+    FILE *f;
+
+    snprintf(path, sizeof path, "%s/pg/postmaster.pid", l->home);
+    f = fopen(path, "re");
+    if (!f) return false;
+    if (fscanf(f, "%d\n", &pid) != 1) pid = 0;
+    while (fgets(line, sizeof line, f))
+        continue;
+    fclose(f);
+    return pid == p->pid && strncmp(line, "ready", 5) == 0;
 }
 
 bool store_ready(struct local *l, struct part *p)
 {
-    char port[16];
-    const char *argv[] = {PG_BIN "/pg_isready", "-q", "-h", "127.0.0.1", "-p", port, NULL};
-    struct spawn s = {.argv = argv, .death_signal = SIGKILL};
-
-    if (!probe_tcp(p->port)) return false;
-    switch (p - l->parts) {
+    switch (store_index(p)) {
     case PART_pg:
-        snprintf(port, sizeof port, "%d", p->port);
-        return run(&s, 2000) == 0;
+        return pg_ready(l, p);
     case PART_redis:
         return probe_redis(p->port);
     default:
         return probe_http(p->port, "/health");
     }
+}
+
+/* "host:port", or the first of several by comma. */
+static bool answers(struct local *l, const char *what, const char *address)
+{
+    char host[256];
+    int64_t until = mono_ms() + EXTERNAL_WAIT_MS;
+    char *port;
+
+    snprintf(host, sizeof host, "%.*s", (int)TF_MIN(strcspn(address, ","), sizeof host - 1), address);
+    port = strrchr(host, ':');
+    if (!port) {
+        say(l, "%s: \"%s\" is not host:port", what, address);
+        return false;
+    }
+    *port++ = '\0';
+    do {
+        if (probe_tcp(host, port)) return true;
+        sleep_ms(200);
+    } while (mono_ms() < until);
+    say(l, "%s at %s does not answer", what, address);
+    return false;
+}
+
+bool stores_external_answer(struct local *l)
+{
+    if (l->external_redis && !answers(l, "Redis", l->external_redis)) return false;
+    return !l->external_etcd || answers(l, "etcd", l->external_etcd);
 }
 
 int store_stop_signal(const struct part *p)
@@ -162,12 +232,33 @@ static void admin_dsn(struct local *l, char *out, size_t size)
         snprintf(out, size, "host=127.0.0.1 port=%d user=ticketflow dbname=postgres", l->parts[PART_pg].port);
 }
 
+/* The given connection without the password, which is the administrator's and no service's. */
+static void without_password(const char *dsn, char *out, size_t size)
+{
+    const char *at = strstr(dsn, "password");
+    size_t n;
+
+    snprintf(out, size, "%s", dsn);
+    if (!at || (at > dsn && at[-1] != ' ')) return;
+    n = strcspn(at, "=") + 1;
+    n += strspn(at + n, " ");
+    if (at[n] == '\'')
+        for (n++; at[n] && at[n] != '\''; n++)
+            n += at[n] == '\\' && at[n + 1];
+    n += strcspn(at + n, " ");
+    snprintf(out, size, "%.*s%s", (int)(at - dsn), dsn, at + n);
+}
+
 void store_dsn(struct local *l, const char *service, char *out, size_t size)
 {
-    if (l->external_pg)
-        snprintf(out, size, "%s dbname=tf_%s user=tf_%s", l->external_pg, service, service);
-    else
-        snprintf(out, size, "host=127.0.0.1 port=%d dbname=tf_%s user=tf_%s", l->parts[PART_pg].port, service, service);
+    char given[1024];
+
+    if (l->external_pg) {
+        without_password(l->external_pg, given, sizeof given);
+        snprintf(out, size, "%s dbname=tf_%s user=tf_%s", given, service, service);
+        return;
+    }
+    snprintf(out, size, "host=127.0.0.1 port=%d dbname=tf_%s user=tf_%s", l->parts[PART_pg].port, service, service);
 }
 
 bool stores_prepare(struct local *l)

@@ -9,6 +9,11 @@ while [ $# -gt 0 ]; do
 done
 if [ -x "$TF_BIN/tf-local" ]; then
   "$TF_BIN/tf-local" stop --home "$TF_HOME"
+elif read -r tf_pid _ 2>/dev/null <"$TF_HOME/run/lock" && [ "$(cat "/proc/$tf_pid/comm" 2>/dev/null)" = tf-local ]; then
+  # The build is gone, what it started is not.
+  kill "$tf_pid"
+  while kill -0 "$tf_pid" 2>/dev/null; do sleep 0.1; done
+  echo "Stopped."
 else
   echo "TicketFlow is not running."
 fi

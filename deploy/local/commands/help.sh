@@ -11,6 +11,7 @@ usage: ./ticketflow COMMAND [ARGUMENT…]
   check [--json]       compare PostgreSQL, Redis and the provider's books
   test [SUITE…]        run the tests (unit, integration, e2e, fuzz) on servers of their own
   bench [NAME]         measure; --json FILE keeps the figures
+  docs                 make the references of API, errors and settings (Markdown), say where they are
   help                 this page
 
 Environment: TF_HOME (state; default /var/lib/ticketflow as root, else ~/.local/state/ticketflow), TF_BASE_PORT (default 17000; the gateway

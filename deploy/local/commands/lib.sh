@@ -9,6 +9,8 @@ tf_default_home() {
   fi
 }
 TF_HOME=${TF_HOME:-$(tf_default_home)}
+# The ports of an installation that was started before are those of that start.
+TF_BASE_PORT=${TF_BASE_PORT:-$(sed -n '1s/^[0-9]* //p' "$TF_HOME/run/lock" 2>/dev/null || true)}
 TF_BASE_PORT=${TF_BASE_PORT:-17000}
 TF_BUILD=$TF_ROOT/build/release
 TF_BIN=$TF_BUILD/bin
@@ -22,11 +24,12 @@ tf_die() {
 
 # tf_packages LIST…: installs the Debian packages of these lists that are missing, naming them.
 tf_packages() {
-  local list name missing=()
+  local list name installed missing=()
+  installed=$'\n'$(dpkg-query -W -f '${db:Status-Status} ${Package}\n' 2>/dev/null | sed -n 's/^installed //p')$'\n'
   for list in "$@"; do
     while read -r name; do
       case "$name" in '' | '#'*) continue ;; esac
-      dpkg-query -W -f '${db:Status-Status}' "$name" 2>/dev/null | grep -qx installed || missing+=("$name")
+      case "$installed" in *$'\n'"$name"$'\n'*) ;; *) missing+=("$name") ;; esac
     done <"$TF_ROOT/deploy/local/$list"
   done
   [ ${#missing[@]} -eq 0 ] && return 0
@@ -36,10 +39,11 @@ tf_packages() {
     command -v sudo >/dev/null || tf_die "missing packages: ${missing[*]}; install them as root, or install sudo"
     sudo=(sudo)
   fi
-  echo "Installing ${#missing[@]} Debian packages: ${missing[*]}"
   local log
   log=$(mktemp)
-  if ! { "${sudo[@]}" apt-get update -q && "${sudo[@]}" env DEBIAN_FRONTEND=noninteractive apt-get install -q -y --no-install-recommends "${missing[@]}"; } >"$log" 2>&1; then
+  echo "Installing ${#missing[@]} Debian packages: ${missing[*]}"
+  if ! { "${sudo[@]}" apt-get update -q && "${sudo[@]}" env DEBIAN_FRONTEND=noninteractive apt-get install -q -y --no-install-recommends "${missing[@]}"; } 2>&1 |
+    tee "$log" | awk '/newly installed/ { total = $3 } /^Setting up/ { if (++n % 20 == 0) { printf "  %d of %d set up\n", n, total; fflush() } }'; then
     tail -n 20 "$log" >&2
     tf_die "the packages could not be installed; whole output in $log"
   fi
@@ -53,19 +57,21 @@ tf_build() {
   local dir=$TF_ROOT/build/$preset log
   mkdir -p "$dir"
   log=$dir/build.log
-  [ -f "$dir/build.ninja" ] || {
+  if [ ! -f "$dir/build.ninja" ]; then
     echo "Configuring ($preset)"
     (cd "$TF_ROOT" && cmake --preset "$preset") >"$log" 2>&1 || {
       tail -n 30 "$log" >&2
       tf_die "cmake failed; whole output in $log"
     }
-  }
-  if ! ninja -C "$dir" -n "$@" 2>/dev/null | grep -q 'no work to do'; then
-    echo "Building ($preset); output in $log"
-    ninja -C "$dir" "$@" >"$log" 2>&1 || {
-      tail -n 40 "$log" >&2
-      tf_die "the build failed; whole output in $log"
-    }
+  fi
+  # A line for every tenth of a build that is worth one.
+  if ! ninja -C "$dir" "$@" 2>&1 | tee "$log" | awk -v preset="$preset" -F '[][/]' '
+      /^\[[0-9]+\/[0-9]+\]/ && $3 >= 20 {
+        if (!begun) { printf "Building (%s): %d steps\n", preset, $3; begun = 1 }
+        if (int($2 * 10 / $3) > tenth) { tenth = int($2 * 10 / $3); printf "  %d %%\n", tenth * 10; fflush() }
+      }'; then
+    grep -A 20 -m 1 '^FAILED' "$log" >&2 || tail -n 20 "$log" >&2
+    tf_die "the build failed; whole output in $log"
   fi
 }
 

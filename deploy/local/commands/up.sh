@@ -16,7 +16,7 @@ while [ $# -gt 0 ]; do
     ;;
   --home)
     [ $# -gt 1 ] || tf_die "--home needs a directory"
-    TF_HOME=$2
+    TF_HOME=$(realpath -m "$2")
     shift 2
     ;;
   --base-port)
@@ -38,27 +38,37 @@ while [ $# -gt 0 ]; do
 done
 
 if tf_running; then
-  echo "TicketFlow runs already ($TF_HOME); nothing was changed. ./ticketflow status shows it."
+  echo "TicketFlow runs already ($TF_HOME, ports from $(sed -n '1s/^[0-9]* //p' "$TF_HOME/run/lock")); nothing was changed. ./ticketflow status shows it."
   exit 0
 fi
 tf_packages packages.txt
 tf_build release
-mkdir -p "$(dirname "$TF_HOME")"
+mkdir -p "$(dirname "$TF_HOME")" || tf_die "cannot make $(dirname "$TF_HOME")"
+# Ctrl-C at any moment stops what had started.
+trap 'trap - INT TERM; "$TF_BIN/tf-local" stop --home "$TF_HOME"; exit 130' INT TERM
 status=0
 "$TF_BIN/tf-local" start --home "$TF_HOME" --base-port "$TF_BASE_PORT" "${tf_up_args[@]}" || status=$?
-[ "$status" = 0 ] || tf_die "the start failed; logs are in $TF_HOME/log"
+case "$status" in
+0) ;;
+130) exit 130 ;;
+*) tf_die "the start failed; logs are in $TF_HOME/log" ;;
+esac
 
 if [ "$tf_demo" = yes ]; then
   # The same files again change nothing.
   tf_story import "$TF_ROOT/catalogue/demo.json" --quiet
   tf_story selfcheck --catalogue "$TF_ROOT/catalogue/self-check.json" || tf_die "the self-check failed; everything is left running; logs are in $TF_HOME/log"
 fi
+trap - INT TERM
 if [ -f "$TF_HOME/secrets/operator.password" ]; then
   echo
   echo "Operator account, shown this once:"
   sed 's/^/  /' "$TF_HOME/secrets/operator.password"
   rm -f "$TF_HOME/secrets/operator.password"
 fi
+# The other commands find this installation by these, when they are not the usual ones.
+tf_with=
+[ "$TF_HOME" = "$(tf_default_home)" ] || tf_with="TF_HOME=$TF_HOME "
 cat <<EOT
 
 TicketFlow runs.
@@ -66,8 +76,8 @@ TicketFlow runs.
   Sandbox bank   http://127.0.0.1:$((TF_BASE_PORT + 90))/
   Data, logs     $TF_HOME
 
-Next:  ./ticketflow demo     a purchase, each request and answer printed
-       ./ticketflow status   what runs
-       ./ticketflow check    do the books agree?
-       ./ticketflow down     stop everything (data stays)
+Next:  $tf_with./ticketflow demo     a purchase, each request and answer printed
+       $tf_with./ticketflow status   what runs
+       $tf_with./ticketflow check    do the books agree?
+       $tf_with./ticketflow down     stop everything (data stays)
 EOT
