@@ -186,7 +186,7 @@ def volley(calls, timeout=30):
 def _read(sock):
     response = http.client.HTTPResponse(sock)
     response.begin()
-    return Answer(response.status, dict(response.headers), response.read().decode())
+    return Answer(response.status, {name.lower(): value for name, value in response.headers.items()}, response.read().decode())
 
 
 def in_threads(work, items, threads=8):
