@@ -553,3 +553,24 @@ const struct contract_field *contract_message_field(const struct contract_messag
         if (!strcmp(message->fields[i].name, name)) return &message->fields[i];
     return NULL;
 }
+
+static bool path_names(const char *path, const char *name)
+{
+    size_t n = strlen(name);
+
+    for (const char *s = strchr(path, '{'); s; s = strchr(s + 1, '{'))
+        if (!strncmp(s + 1, name, n) && s[1 + n] == '}') return true;
+    return false;
+}
+
+enum contract_source contract_field_source(const struct contract_method *method, const struct contract_field *field)
+{
+    if (!method->http.verb) return CONTRACT_FROM_NOWHERE;
+    if (path_names(method->http.path, field->name)) return CONTRACT_FROM_PATH;
+    if (method->needs_key && !strcmp(field->name, "request_id")) return CONTRACT_FROM_HEADER;
+    if (!strcmp(method->http.body, "*")) return CONTRACT_FROM_BODY;
+    if (!strcmp(method->http.body, field->name)) return CONTRACT_IS_BODY;
+    if (field->message && strcmp(field->message->full_name, "google.protobuf.Timestamp") != 0)
+        return CONTRACT_FROM_NOWHERE; /* no way to write it */
+    return CONTRACT_FROM_QUERY;
+}

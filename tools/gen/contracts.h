@@ -141,3 +141,14 @@ void contracts_free(struct contracts *contracts);
 const struct contract_message *contracts_message(const struct contracts *contracts, const char *full_name);
 const struct contract_enum *contracts_enum(const struct contracts *contracts, const char *full_name);
 const struct contract_field *contract_message_field(const struct contract_message *message, const char *name);
+
+/* Where a field of an RPC's request comes from when the call comes over HTTP. */
+enum contract_source {
+    CONTRACT_FROM_NOWHERE, /* it cannot be given: no HTTP path, or a message beside the body */
+    CONTRACT_FROM_PATH,    /* {field} */
+    CONTRACT_FROM_HEADER,  /* request_id, from Idempotency-Key */
+    CONTRACT_FROM_BODY,    /* a member of the JSON body */
+    CONTRACT_IS_BODY,      /* the body as it came (RawBody) */
+    CONTRACT_FROM_QUERY,
+};
+enum contract_source contract_field_source(const struct contract_method *method, const struct contract_field *field);

@@ -5,6 +5,7 @@
  * a single int32, int64 or string; two routes that some path would match with none of them the more specific; a named
  * body or response_body that is no RawBody. Routes come out with the more specific first. */
 #include "contracts.h"
+#include "die.h"
 
 #include <ctype.h>
 #include <errno.h>
@@ -33,18 +34,6 @@ struct route {
 static struct route routes[ROUTES_MAX];
 static size_t n_routes;
 static bool failed;
-
-__attribute__((noreturn, format(printf, 1, 2))) static void die(const char *format, ...)
-{
-    va_list args;
-
-    va_start(args, format);
-    fputs("tf-routegen: ", stderr);
-    vfprintf(stderr, format, args);
-    fputc('\n', stderr);
-    va_end(args);
-    exit(1);
-}
 
 __attribute__((format(printf, 2, 3))) static void complain(const struct contract_method *method, const char *format,
                                                            ...)
@@ -131,13 +120,6 @@ static void read_path(struct route *route)
     }
     if (!good)
         complain(route->method, "path \"%s\" is not of the form /v1/things/{field}:verb", route->method->http.path);
-}
-
-static bool in_path(const struct route *route, const struct contract_field *field)
-{
-    for (size_t i = 0; i < route->n_segments; i++)
-        if (route->segments[i].field == field) return true;
-    return false;
 }
 
 static void check_bodies(const struct route *route)
@@ -263,22 +245,13 @@ static void emit_segments(FILE *out, const struct route *route)
     fputs("};\n", out);
 }
 
-/* What a query may set: what neither the path nor the body nor a header sets, if it can be written in one. */
-static bool in_query(const struct route *route, const struct contract_field *field)
-{
-    if (strcmp(route->method->http.body, "*") == 0 || strcmp(route->method->http.body, field->name) == 0) return false;
-    if (route->method->needs_key && strcmp(field->name, "request_id") == 0) return false;
-    if (field->message && strcmp(field->message->full_name, "google.protobuf.Timestamp") != 0) return false;
-    return !in_path(route, field);
-}
-
 static size_t emit_parameters(FILE *out, const struct route *route)
 {
     const struct contract_message *request = route->method->request;
     size_t n = 0;
 
     for (size_t i = 0; i < request->n_fields; i++) {
-        if (!in_query(route, &request->fields[i])) continue;
+        if (contract_field_source(route->method, &request->fields[i]) != CONTRACT_FROM_QUERY) continue;
         if (n++ == 0)
             fprintf(out, "\nstatic const struct gateway_parameter %s_parameters[] = {\n", route->method->snake);
         fprintf(out, "    {\"%s\", \"%s\", %s},\n", request->fields[i].name, request->fields[i].json_name,

@@ -7,28 +7,16 @@
  *
  * A file whose content did not change is left alone, so that a comment in a contract rebuilds little. */
 #include "contracts.h"
+#include "die.h"
 
 #include <ctype.h>
 #include <errno.h>
-#include <stdarg.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
 enum { NAME_SIZE = 512 };
-
-__attribute__((noreturn, format(printf, 1, 2))) static void die(const char *format, ...)
-{
-    va_list args;
-
-    va_start(args, format);
-    fputs("tf-rpcgen: ", stderr);
-    vfprintf(stderr, format, args);
-    fputc('\n', stderr);
-    va_end(args);
-    exit(1);
-}
 
 /* ---- names as protoc-gen-c makes them --------------------------------------------------------------------------- */
 
