@@ -1,34 +1,12 @@
 /* Reading contracts: the real ones as they are, and small bad ones that must not build. */
-#include "tests/unit/base/unit.h"
+#include "tests/unit/gen/folder.h"
 
 #include "contracts.h"
 
 #include <stdlib.h>
-#include <unistd.h>
 
-static char folder[] = "/tmp/tf-test-contracts-XXXXXX";
-
-static int make_folder(void **state)
-{
-    char command[256];
-
-    (void)state;
-    if (!mkdtemp(folder)) return -1;
-    snprintf(command, sizeof(command), "mkdir -p %s/ticketflow/bad/v1", folder);
-    return system(command);
-}
-
-static int remove_folder(void **state)
-{
-    char command[256];
-
-    (void)state;
-    snprintf(command, sizeof(command), "rm -r %s", folder);
-    return system(command);
-}
-
-/* Compiles a contract of package ticketflow.bad.v1 whose messages and services are `body`, and reads it. The errors are
- * the caller's to free. */
+/* Compiles a contract of package ticketflow.test.v1 whose messages and services are `body`, and reads it. The errors
+ * are the caller's to free. */
 static bool read_body(const char *body, struct contracts *contracts, char **ret_errors)
 {
     char path[128], set[128], command[1024];
@@ -36,17 +14,17 @@ static bool read_body(const char *body, struct contracts *contracts, char **ret_
     FILE *out, *errors;
     bool good;
 
-    snprintf(path, sizeof(path), "%s/ticketflow/bad/v1/bad.proto", folder);
+    snprintf(path, sizeof(path), "%s/ticketflow/test/v1/test.proto", folder);
     snprintf(set, sizeof(set), "%s/set", folder);
     out = fopen(path, "w");
     assert_non_null(out);
     fprintf(out,
-            "syntax = \"proto3\";\npackage ticketflow.bad.v1;\nimport \"google/api/annotations.proto\";\n"
+            "syntax = \"proto3\";\npackage ticketflow.test.v1;\nimport \"google/api/annotations.proto\";\n"
             "import \"google/protobuf/struct.proto\";\nimport \"ticketflow/options/v1/options.proto\";\n%s\n",
             body);
     fclose(out);
     snprintf(command, sizeof(command),
-             "%s -I %s -I %s --include_imports --include_source_info -o %s ticketflow/bad/v1/bad.proto 2>&1",
+             "%s -I %s -I %s --include_imports --include_source_info -o %s ticketflow/test/v1/test.proto 2>&1",
              TEST_PROTOC, folder, TEST_PROTO_DIR, set);
     if (system(command)) fail_msg("protoc refuses: %s", body);
     errors = open_memstream(ret_errors, &size);
@@ -64,7 +42,7 @@ static void bad_contracts_do_not_build(void **state)
         const char *name, *body, *error; /* NULL: it is good */
     } rows[] = {
         {"good", "message A {} service S { rpc Do(A) returns (A) {" INTERNAL "} }", NULL},
-        {"no access", "message A {} service S { rpc Do(A) returns (A); }", "/ticketflow.bad.v1.S/Do has no access"},
+        {"no access", "message A {} service S { rpc Do(A) returns (A); }", "/ticketflow.test.v1.S/Do has no access"},
         {"access unspecified",
          "message A {} service S { rpc Do(A) returns (A) {option (ticketflow.options.v1.method) = "
          "{access: ACCESS_UNSPECIFIED};} }",
@@ -96,9 +74,9 @@ static void bad_contracts_do_not_build(void **state)
          "message A {} service S { rpc Do(A) returns (A) {option (ticketflow.options.v1.method) = "
          "{access: ACCESS_BUYER};option (google.api.http) = {post: \"/v1/a\" body: \"b\"};} }",
          "body \"b\" is no field"},
-        {"message in itself", "message A { A a = 1; }", "ticketflow.bad.v1.A is recursive"},
+        {"message in itself", "message A { A a = 1; }", "ticketflow.test.v1.A is recursive"},
         {"message in itself by way of others", "message A { repeated B b = 1; } message B { map<string, A> a = 1; }",
-         "ticketflow.bad.v1.B is recursive"},
+         "ticketflow.test.v1.B is recursive"},
         {"message that holds anything", "message A { google.protobuf.Struct s = 1; }", "recursive"},
         {"the same message twice, below others", "message A { message B {} } message A_B {}",
          "the name A_B occurs twice"},
@@ -215,7 +193,7 @@ static void files_that_are_no_sets(void **state)
 
     (void)state;
     assert_false(contracts_read("/nonexistent/set", out, &contracts));
-    snprintf(path, sizeof(path), "%s/ticketflow/bad/v1/bad.proto", folder);
+    snprintf(path, sizeof(path), "%s/ticketflow/test/v1/test.proto", folder);
     assert_false(contracts_read(path, out, &contracts));
     fclose(out);
     assert_non_null(strstr(errors, "/nonexistent/set: No such file"));

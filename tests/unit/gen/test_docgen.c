@@ -1,6 +1,6 @@
 /* The generated references: every call and every reason is there, and a small contract shows how each kind of field is
  * told. */
-#include "tests/unit/base/unit.h"
+#include "tests/unit/gen/folder.h"
 
 #include "common/base/error.h"
 #include "common/base/macros.h"
@@ -9,28 +9,6 @@
 #include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
-#include <unistd.h>
-
-static char folder[] = "/tmp/tf-test-docgen-XXXXXX";
-
-static int make_folder(void **state)
-{
-    char command[256];
-
-    (void)state;
-    if (!mkdtemp(folder)) return -1;
-    snprintf(command, sizeof command, "mkdir -p %s/ticketflow/test/v1", folder);
-    return system(command);
-}
-
-static int remove_folder(void **state)
-{
-    char command[256];
-
-    (void)state;
-    snprintf(command, sizeof command, "rm -r %s", folder);
-    return system(command);
-}
 
 /* Runs `tf-docgen ARGUMENTS FOLDER/out.md` in the folder; the page, the caller's to free. */
 static char *generate(const char *arguments)

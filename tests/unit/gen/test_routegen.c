@@ -1,33 +1,11 @@
 /* Routes that must not build, and the order of those that may. */
-#include "tests/unit/base/unit.h"
+#include "tests/unit/gen/folder.h"
 
 #include "common/base/macros.h"
 
 #include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
-#include <unistd.h>
-
-static char folder[] = "/tmp/tf-test-routegen-XXXXXX";
-
-static int make_folder(void **state)
-{
-    char command[256];
-
-    (void)state;
-    if (!mkdtemp(folder)) return -1;
-    snprintf(command, sizeof command, "mkdir -p %s/ticketflow/test/v1", folder);
-    return system(command);
-}
-
-static int remove_folder(void **state)
-{
-    char command[256];
-
-    (void)state;
-    snprintf(command, sizeof command, "rm -r %s", folder);
-    return system(command);
-}
 
 static void read_text(const char *name, char *out, size_t capacity)
 {
