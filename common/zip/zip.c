@@ -2,40 +2,89 @@
 #include "common/zip/zip.h"
 
 #include <limits.h>
+#include <pthread.h>
 #include <stdint.h>
+#include <stdlib.h>
 #include <string.h>
 #include <zlib.h>
 
 /* zlib's window bits: the largest window, plus 16 for the gzip wrapper. */
-enum { GZIP_WINDOW_BITS = 15 + 16, MEMORY_LEVEL = 9 };
+enum { GZIP_WINDOW_BITS = 15 + 16, FAST_MEMORY_LEVEL = 8, BEST_MEMORY_LEVEL = 9 };
 
-void *tf_gzip(tf_arena *arena, const void *data, size_t size, size_t *ret_size)
+/* ---- compression ------------------------------------------------------------------------------------------------ */
+
+/* The fast level's stream, one a thread: making one costs more than compressing 20 KB with it. */
+static pthread_key_t fast_key;
+static pthread_once_t fast_once = PTHREAD_ONCE_INIT;
+
+static void fast_free(void *stream)
 {
-    z_stream stream = {0};
-    size_t bound;
-    void *out;
-    int status;
+    deflateEnd(stream);
+    free(stream);
+}
 
-    if (size > UINT_MAX / 2) return NULL;
-    if (deflateInit2(&stream, Z_BEST_COMPRESSION, Z_DEFLATED, GZIP_WINDOW_BITS, MEMORY_LEVEL, Z_DEFAULT_STRATEGY) !=
-        Z_OK)
-        return NULL;
-    bound = deflateBound(&stream, size);
-    out = tf_arena_alloc(arena, bound);
-    if (!out) {
-        deflateEnd(&stream);
+static void fast_key_make(void)
+{
+    TF_ASSERT(pthread_key_create(&fast_key, fast_free) == 0);
+}
+
+static z_stream *fast_stream(void)
+{
+    z_stream *stream;
+
+    pthread_once(&fast_once, fast_key_make);
+    stream = pthread_getspecific(fast_key);
+    if (stream) return deflateReset(stream) == Z_OK ? stream : NULL;
+    stream = calloc(1, sizeof *stream);
+    if (!stream) return NULL;
+    if (deflateInit2(stream, Z_BEST_SPEED, Z_DEFLATED, GZIP_WINDOW_BITS, FAST_MEMORY_LEVEL, Z_DEFAULT_STRATEGY) !=
+        Z_OK) {
+        free(stream);
         return NULL;
     }
-    stream.next_in = (unsigned char *)(uintptr_t)data; /* zlib reads it only */
-    stream.avail_in = (unsigned)size;
-    stream.next_out = out;
-    stream.avail_out = (unsigned)bound;
-    status = deflate(&stream, Z_FINISH);
-    *ret_size = stream.total_out;
-    deflateEnd(&stream);
+    if (pthread_setspecific(fast_key, stream)) {
+        fast_free(stream);
+        return NULL;
+    }
+    return stream;
+}
+
+static void *deflate_whole(tf_arena *arena, z_stream *stream, const void *data, size_t size, size_t *ret_size)
+{
+    size_t bound = deflateBound(stream, size);
+    void *out = tf_arena_alloc(arena, bound);
+    int status;
+
+    if (!out) return NULL;
+    stream->next_in = (unsigned char *)(uintptr_t)data; /* zlib reads it only */
+    stream->avail_in = (unsigned)size;
+    stream->next_out = out;
+    stream->avail_out = (unsigned)bound;
+    status = deflate(stream, Z_FINISH);
     TF_ASSERT(status == Z_STREAM_END); /* deflateBound says that it fits */
+    *ret_size = stream->total_out;
     return out;
 }
+
+void *tf_gzip(tf_arena *arena, const void *data, size_t size, enum tf_gzip_level level, size_t *ret_size)
+{
+    z_stream best = {0}, *fast;
+    void *out;
+
+    if (size > UINT_MAX / 2) return NULL;
+    if (level == TF_GZIP_FAST) {
+        fast = fast_stream();
+        return fast ? deflate_whole(arena, fast, data, size, ret_size) : NULL;
+    }
+    if (deflateInit2(&best, Z_BEST_COMPRESSION, Z_DEFLATED, GZIP_WINDOW_BITS, BEST_MEMORY_LEVEL, Z_DEFAULT_STRATEGY) !=
+        Z_OK)
+        return NULL;
+    out = deflate_whole(arena, &best, data, size, ret_size);
+    deflateEnd(&best);
+    return out;
+}
+
+/* ---- decompression ---------------------------------------------------------------------------------------------- */
 
 /* Inflates into out; the size of the content, or SIZE_MAX when the data is not one whole member that fits. */
 static size_t inflate_whole(const void *data, size_t size, void *out, size_t capacity)

@@ -112,7 +112,7 @@ static tf_code seat_plan_make(tf_ctx *ctx, const struct publication *publication
     tf_sha256(json.data, json.size, digest);
     tf_hex_encode(digest, ETAG_DIGEST_BYTES, hex);
     row->etag = tf_arena_printf(ctx->arena, "\"%d-%s\"", (int)publication->version, hex);
-    row->seat_plan.data = tf_gzip(ctx->arena, json.data, json.size, &row->seat_plan.size);
+    row->seat_plan.data = tf_gzip(ctx->arena, json.data, json.size, TF_GZIP_BEST, &row->seat_plan.size);
     if (!row->etag || !row->seat_plan.data)
         return tf_fail(ctx, TF_TOO_LARGE, "the seat plan of show %" PRId64, publication->show_id);
     return TF_OK;
