@@ -11,7 +11,14 @@
 #include <stdio.h>
 #include <string.h>
 
-enum { PAGE_MAX = 64 << 10, BOOKS_MAX = 512 << 20 };
+enum {
+    PAGE_MAX = 64 << 10,
+    BOOKS_MAX = 512 << 20,
+    ANSWER_MAX = 4096,
+    HOST_MAX = 100,
+    DELAY_MS_MAX = 86400000,
+    COPIES_MAX = 100
+};
 
 static void answer(tf_http_request *request, int status, const char *type, const char *body, size_t size)
 {
@@ -46,18 +53,44 @@ static void refuse(tf_http_request *request, enum books_result result)
     answer_error(request, table[result].status, table[result].reason);
 }
 
+/* Answers the JSON that a writer put into `out`, and frees it. */
+static void answer_json(tf_http_request *request, tf_buf *out)
+{
+    if (out->broken)
+        answer_error(request, 503, "full");
+    else
+        answer(request, 200, "application/json", out->data, out->size);
+    tf_buf_done(out);
+}
+
 static void answer_charge(tf_http_request *request, const struct charge *c)
 {
-    char body[512];
     const char *host = tf_http_header_of(request, "host");
-    int n = snprintf(body, sizeof body,
-                     "{\"charge_id\":\"%s\",\"provider_no\":\"%" PRId64 "\",\"state\":\"%s\",\"amount_minor\":%" PRId64
-                     ",\"refunded_minor\":%" PRId64 ",\"currency\":\"%s\",\"paid_ms\":%" PRId64
-                     ",\"pay_url\":\"http://%.100s/pay/%s\"}",
-                     c->id, c->provider_no, charge_state_name(c->state), c->amount_minor, c->refunded_minor,
-                     c->currency, c->paid_ms, host ? host : "", c->id);
+    char url[HOST_MAX + CHARGE_ID_MAX + 16];
+    tf_buf out;
+    tf_json_writer w = {.out = &out};
 
-    answer(request, 200, "application/json", body, (size_t)n);
+    snprintf(url, sizeof url, "http://%.*s/pay/%s", HOST_MAX, host ? host : "", c->id);
+    tf_buf_init(&out, ANSWER_MAX);
+    tf_json_begin_object(&w);
+    tf_json_key(&w, "charge_id");
+    tf_json_put_string(&w, c->id);
+    tf_json_key(&w, "provider_no");
+    tf_json_put_int_string(&w, c->provider_no);
+    tf_json_key(&w, "state");
+    tf_json_put_string(&w, charge_state_name(c->state));
+    tf_json_key(&w, "amount_minor");
+    tf_json_put_int(&w, c->amount_minor);
+    tf_json_key(&w, "refunded_minor");
+    tf_json_put_int(&w, c->refunded_minor);
+    tf_json_key(&w, "currency");
+    tf_json_put_string(&w, c->currency);
+    tf_json_key(&w, "paid_ms");
+    tf_json_put_int(&w, c->paid_ms);
+    tf_json_key(&w, "pay_url");
+    tf_json_put_string(&w, url);
+    tf_json_end_object(&w);
+    answer_json(request, &out);
 }
 
 /* ---- merchants --------------------------------------------------------------------------------------------------- */
@@ -151,11 +184,7 @@ static void show_books(tf_http_request *request)
 
     tf_buf_init(&out, BOOKS_MAX);
     books_render(&out);
-    if (out.broken)
-        answer_error(request, 503, "full");
-    else
-        answer(request, 200, "application/json", out.data, out.size);
-    tf_buf_done(&out);
+    answer_json(request, &out);
 }
 
 static void merchant(tf_http_request *request, const char *path, const struct sandbox_key *key)
@@ -302,13 +331,18 @@ static void order_fault(tf_http_request *request)
         .decline = tf_json_bool(tf_json_get(j, "decline"), false),
     };
 
-    if (!j || f.delay_ms < 0 || f.delay_ms > 86400000 || f.copies < 0 || f.copies > 100) {
+    const char *charge = tf_json_string(tf_json_get(j, "charge_id"), "*");
+
+    if (!j || f.delay_ms < 0 || f.delay_ms > DELAY_MS_MAX || f.notify_at_ms < 0 || f.settle_at_ms < 0 || f.copies < 0 ||
+        f.copies > COPIES_MAX || (strcmp(charge, "*") != 0 && !id_valid(charge))) {
         answer_error(request, 400, "field");
         return;
     }
-    snprintf(f.charge_id, sizeof f.charge_id, "%s", tf_json_string(tf_json_get(j, "charge_id"), "*"));
-    books_fault(&f);
-    answer(request, 200, "application/json", "{}", 2);
+    snprintf(f.charge_id, sizeof f.charge_id, "%s", charge);
+    if (books_fault(&f))
+        answer(request, 200, "application/json", "{}", 2);
+    else
+        answer_error(request, 503, "full");
 }
 
 static const char front_page[] =

@@ -17,7 +17,7 @@
 #define HASH_FUNCTION(key, size, hash) HASH_FNV(key, size, hash)
 #include <uthash.h>
 
-enum { FAULTS_MAX = 4096, LINE_MAX_BYTES = 2048 };
+enum { FAULTS_MAX = 4096, LINE_MAX_BYTES = 8192 }; /* a line: every text escaped at its longest */
 
 struct charge_node {
     struct charge charge;
@@ -37,6 +37,8 @@ static struct {
     size_t n_faults;
     int64_t last_no;
     int fd;
+    off_t size;  /* of the journal's whole lines */
+    bool broken; /* a torn line could not be cut off: nothing more is written behind it */
 } books = {.lock = PTHREAD_MUTEX_INITIALIZER, .fd = -1};
 
 static const char *const state_names[] = {"WAITING", "IN_FLIGHT", "SUCCEEDED", "CLOSED"};
@@ -88,7 +90,8 @@ static void put_refund(tf_json_writer *w, const struct refund_node *r)
     tf_json_end_object(w);
 }
 
-/* Appends a line and syncs; the caller holds the lock. Without a file the books live in memory only. */
+/* Appends a line and syncs; the caller holds the lock. Without a file the books live in memory only. What was not
+ * written whole and synced is cut off again: it is not answered, so it must not be there after a restart. */
 static bool journal(const struct charge *charge, const struct refund_node *refund)
 {
     tf_buf line;
@@ -96,6 +99,7 @@ static bool journal(const struct charge *charge, const struct refund_node *refun
     bool ok;
 
     if (books.fd < 0) return true;
+    if (books.broken) return false;
     tf_buf_init(&line, LINE_MAX_BYTES);
     if (charge)
         put_charge(&w, charge);
@@ -103,6 +107,10 @@ static bool journal(const struct charge *charge, const struct refund_node *refun
         put_refund(&w, refund);
     tf_buf_putc(&line, '\n');
     ok = !line.broken && write(books.fd, line.data, line.size) == (ssize_t)line.size && fdatasync(books.fd) == 0;
+    if (ok)
+        books.size += (off_t)line.size;
+    else
+        books.broken = ftruncate(books.fd, books.size) != 0;
     tf_buf_done(&line);
     return ok;
 }
@@ -190,34 +198,42 @@ static bool replay(tf_arena *arena, const char *line, size_t size)
     return true;
 }
 
-bool books_open(const char *path, char *error, size_t size)
+/* Reads the journal's whole lines; books.size says where they end. */
+static bool read_journal(FILE *f, const char *path, char *error, size_t size)
 {
-    tf_arena *arena;
+    tf_cleanup(tf_arena_freep) tf_arena *arena = tf_arena_new(1 << 20);
     char *line = NULL;
     size_t capacity = 0;
+    bool ok = arena != NULL;
     ssize_t n;
-    FILE *f;
 
-    if (!*path) return true;
-    f = fopen(path, "re");
-    arena = tf_arena_new(1 << 20);
-    while (f && arena && (n = getline(&line, &capacity, f)) > 0) {
+    while (ok && (n = getline(&line, &capacity, f)) > 0) {
+        if (line[n - 1] != '\n') break; /* a torn last line was never answered */
         tf_arena_reset(arena);
-        /* A torn last line was never answered. */
-        if (line[n - 1] == '\n' && !replay(arena, line, (size_t)n)) {
-            snprintf(error, size, "%s holds a line that is not ours", path);
-            free(line);
-            fclose(f);
-            tf_arena_free(arena);
-            return false;
-        }
+        ok = replay(arena, line, (size_t)n);
+        books.size += n;
     }
     free(line);
+    if (!ok) snprintf(error, size, "%s holds a line that is not ours", path);
+    return ok;
+}
+
+bool books_open(const char *path, char *error, size_t size)
+{
+    FILE *f;
+    bool ok;
+
+    if (!*path) return true;
+    books.size = 0;
+    books.broken = false;
+    f = fopen(path, "re");
+    ok = !f || read_journal(f, path, error, size);
     if (f) fclose(f);
-    tf_arena_free(arena);
+    if (!ok) return false;
     books.fd = open(path, O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC, 0600);
-    if (books.fd < 0) snprintf(error, size, "cannot write %s: %s", path, strerror(errno));
-    return books.fd >= 0;
+    if (books.fd >= 0 && ftruncate(books.fd, books.size) == 0) return true; /* the torn line is cut off */
+    snprintf(error, size, "cannot write %s: %s", path, strerror(errno));
+    return false;
 }
 
 void books_close(void)
@@ -416,11 +432,15 @@ int64_t books_refunded(const char *refund_id)
     return amount;
 }
 
-void books_fault(const struct fault *fault)
+bool books_fault(const struct fault *fault)
 {
+    bool room;
+
     pthread_mutex_lock(&books.lock);
-    if (books.n_faults < FAULTS_MAX) books.faults[books.n_faults++] = *fault;
+    room = books.n_faults < FAULTS_MAX;
+    if (room) books.faults[books.n_faults++] = *fault;
     pthread_mutex_unlock(&books.lock);
+    return room;
 }
 
 void books_render(tf_buf *out)

@@ -69,7 +69,8 @@ enum books_result books_close_charge(const char *id, struct charge *ret_charge);
 enum books_result books_refund(const char *refund_id, const char *charge_id, int64_t amount_minor, int64_t now_ms);
 /* 0 when there is no such refund. */
 int64_t books_refunded(const char *refund_id);
-void books_fault(const struct fault *fault);
+/* Orders a fault; false when too many wait. */
+bool books_fault(const struct fault *fault);
 /* All charges and refunds as JSON: {"charges":[…],"refunds":[…]}. */
 void books_render(tf_buf *out);
 const char *charge_state_name(enum charge_state state);

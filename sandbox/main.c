@@ -63,6 +63,7 @@ static void stop(tf_app *app)
     if (server) tf_http_server_stop(server, (int)tf_app_config(app)->drain_ms);
     notifier_stop();
     books_close();
+    tf_wipe(&key, sizeof key);
 }
 
 int main(int argc, char **argv)

@@ -1,7 +1,7 @@
 /* A heap of what is to be sent when, worked off by one thread with a client of its own. */
 #include "sandbox/notifier.h"
 
-#include "common/base/log.h"
+#include "common/crypto/crypto.h"
 #include "common/http/client.h"
 #include "common/json/json.h"
 #include "sandbox/config.h"
@@ -252,4 +252,5 @@ void notifier_stop(void)
         free(notifier.heap[i]);
     free(notifier.heap);
     tf_http_client_free(notifier.client);
+    tf_wipe(&notifier.key, sizeof notifier.key);
 }
