@@ -1,0 +1,371 @@
+"""Starting, stopping and dying on one machine: tf-local with installations of its own, and every service by hand from environment and files alone."""
+
+import contextlib
+import json
+import os
+import pathlib
+import re
+import shutil
+import signal
+import socket
+import subprocess
+import tempfile
+import time
+
+import httpx
+import psycopg
+import pytest
+
+from api import until
+from conftest import BIN
+
+STORES_PORT, WHOLE_PORT, OTHER_PORT = 25000, 26000, 26400
+PORTS = {"pg": 32, "redis": 79, "etcd": 23, "sandbox": 90, "user": 11, "program": 12, "order": 13, "pay": 14, "gateway": 80}
+STORES = ("pg", "redis", "etcd")
+SERVICES = [name for name in PORTS if name not in STORES]
+
+
+def local(command, home, *arguments, **options):
+    """tf-local COMMAND: (exit status, what it printed)."""
+    done = subprocess.run(
+        [BIN / "tf-local", command, "--home", home, *map(str, arguments)], stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, timeout=120, **options
+    )
+    return done.returncode, done.stdout
+
+
+def status(home):
+    """Each part by name, with its pid, state, restarts …; {} when nothing runs."""
+    code, text = local("status", home, "--json")
+    document = json.loads(text)
+    assert document["running"] == (code != 3)
+    return {row["part"]: row for row in document["parts"]}
+
+
+def processes_of(home):
+    """Everything that works in the installation's directories or was started with its name: {pid: command}."""
+    found = {}
+    for directory in pathlib.Path("/proc").iterdir():
+        if not directory.name.isdigit() or int(directory.name) == os.getpid():
+            continue
+        with contextlib.suppress(OSError):
+            command = (directory / "cmdline").read_bytes().replace(b"\0", b" ").decode(errors="replace")
+            if command and (os.readlink(directory / "cwd").startswith(f"{home}/") or f"{home}" in command):
+                found[int(directory.name)] = command
+    return found
+
+
+def listens(port):
+    with socket.socket() as s:
+        return s.connect_ex(("127.0.0.1", port)) == 0
+
+
+def serves(base_port):
+    """The gateway answers from program's database."""
+    try:
+        return httpx.get(f"http://127.0.0.1:{base_port + PORTS['gateway']}/v1/programs", timeout=2).status_code == 200
+    except httpx.HTTPError:
+        return False
+
+
+@contextlib.contextmanager
+def private_home():
+    """A directory that PostgreSQL's account may enter; whatever runs in it at the end is stopped."""
+    home = tempfile.mkdtemp(prefix="tf-test-local-", dir="/var/lib" if os.geteuid() == 0 else None)
+    os.chmod(home, 0o755)
+    try:
+        yield home
+    finally:
+        local("stop", home)
+        for pid in processes_of(home):
+            with contextlib.suppress(ProcessLookupError):
+                os.kill(pid, signal.SIGKILL)
+        shutil.rmtree(home)
+
+
+@pytest.fixture(scope="module")
+def stores():
+    """An installation of PostgreSQL, Redis and etcd without services."""
+    with private_home() as home:
+        code, text = local("start", home, "--base-port", STORES_PORT, "--stores-only")
+        assert code == 0, text
+        yield home
+
+
+@pytest.fixture(scope="module")
+def whole():
+    """A whole installation."""
+    with private_home() as home:
+        code, text = local("start", home, "--base-port", WHOLE_PORT)
+        assert code == 0, text
+        yield home
+
+
+# ---- by hand ----------------------------------------------------------------------------------------------------------
+
+
+def by_hand(stores, name):
+    """The environment that starts the service, as an operator would write it."""
+    secrets, port = f"{stores}/secrets", STORES_PORT + 500 + PORTS[name]
+    own = {
+        "sandbox": {"KEY_FILE": f"{secrets}/sandbox.key", "BOOKS_FILE": f"{stores}/books-by-hand.jsonl"},
+        "user": {
+            "SIGNING_KEY_FILE": f"{secrets}/user-signing.key",
+            "PERSONAL_KEY_FILE": f"{secrets}/personal-data.key",
+            "PERSON_KEY_FILE": f"{secrets}/person.key",
+        },
+        "program": {},
+        "order": {"TICKET_KEY_FILE": f"{secrets}/ticket-signing.key"},
+        "pay": {"SANDBOX_URL": "http://127.0.0.1:9", "SANDBOX_KEY_FILE": f"{secrets}/sandbox.key", "NOTIFY_URL": "http://127.0.0.1:9"},
+        "gateway": {},
+    }[name]
+    settings = {
+        "LISTEN": f"127.0.0.1:{port}",
+        "ADMIN_LISTEN": f"127.0.0.1:{port + 100}",
+        "REDIS_ADDRESS": f"127.0.0.1:{STORES_PORT + PORTS['redis']}",
+        "ETCD_ENDPOINTS": f"127.0.0.1:{STORES_PORT + PORTS['etcd']}",
+        "ETCD_PREFIX": "/by-hand",
+        "INTERNAL_KEY_FILE": f"{secrets}/internal.key",
+        "PG_DSN": f"host=127.0.0.1 port={STORES_PORT + PORTS['pg']} user=ticketflow dbname=by_hand_{name}",
+        "PG_PASSWORD_FILE": f"{secrets}/pg-superuser.password",
+        **own,
+    }
+    return {"PATH": "/usr/bin:/bin"} | {f"TF_{key}": value for key, value in settings.items()}
+
+
+def run_service(name, environment, *arguments):
+    """A run that ends by itself: (exit status, what it printed)."""
+    done = subprocess.run([BIN / f"tf-{name}", *arguments], env=environment, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, timeout=60)
+    return done.returncode, done.stdout
+
+
+HAS_DATABASE = ["user", "program", "order", "pay"]
+
+
+@pytest.fixture(scope="module")
+def databases(stores):
+    password = pathlib.Path(f"{stores}/secrets/pg-superuser.password").read_text()
+    with psycopg.connect(f"host=127.0.0.1 port={STORES_PORT + PORTS['pg']} user=ticketflow password={password} dbname=postgres", autocommit=True) as c:
+        for name in HAS_DATABASE:
+            c.execute(f"CREATE DATABASE by_hand_{name}")
+
+
+@pytest.mark.parametrize("name", SERVICES)
+def test_help_and_version(name):
+    code, text = run_service(name, {}, "--help")
+    assert code == 0 and all(setting in text for setting in ("TF_LISTEN", "TF_ADMIN_LISTEN", "TF_LOG_LEVEL", "--migrate")), text
+    code, text = run_service(name, {}, "--version")
+    assert code == 0 and re.search(r"\b\d+\.\d+\.\d+\b", text), text
+
+
+@pytest.mark.parametrize("name", SERVICES)
+def test_a_service_starts_by_hand(stores, databases, name):
+    environment = by_hand(stores, name)
+    if name in HAS_DATABASE:
+        code, text = run_service(name, environment)
+        assert code != 0 and f"tf-{name} --migrate" in text, text
+        for _ in ("first", "again"):
+            code, text = run_service(name, environment, "--migrate")
+            assert code == 0, text
+    admin = f"http://{environment['TF_ADMIN_LISTEN']}"
+    with subprocess.Popen([BIN / f"tf-{name}"], env=environment, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL) as process:
+        try:
+
+            def healthy():
+                assert process.poll() is None, f"tf-{name} ended with {process.returncode}"
+                try:
+                    return httpx.get(f"{admin}/healthz", timeout=1).status_code == 200
+                except httpx.HTTPError:
+                    return False
+
+            until(healthy, timeout=20, what=f"tf-{name} serves")
+            assert "# TYPE tf_" in httpx.get(f"{admin}/metrics").text
+            process.terminate()
+            assert process.wait(timeout=15) == 0
+        finally:
+            process.kill()
+
+
+@pytest.mark.parametrize("name", SERVICES)
+def test_a_bad_setting_is_named(stores, name):
+    code, text = run_service(name, by_hand(stores, name) | {"TF_LOG_LEVEL": "loud"})
+    assert code != 0 and "log_level" in text, text
+    code, text = run_service(name, by_hand(stores, name), "--no-such-setting=1")
+    assert code != 0 and "no-such-setting" in text.replace("_", "-"), text
+
+
+KEYS = {
+    "sandbox": ["KEY_FILE"],
+    "user": ["INTERNAL_KEY_FILE", "SIGNING_KEY_FILE", "PERSONAL_KEY_FILE", "PERSON_KEY_FILE", "PG_PASSWORD_FILE"],
+    "program": ["INTERNAL_KEY_FILE"],
+    "order": ["INTERNAL_KEY_FILE", "TICKET_KEY_FILE"],
+    "pay": ["INTERNAL_KEY_FILE", "SANDBOX_KEY_FILE"],
+    "gateway": ["INTERNAL_KEY_FILE"],
+}
+
+
+@pytest.mark.parametrize(("name", "key"), [(name, key) for name in SERVICES for key in KEYS[name]])
+def test_a_key_that_others_can_read_is_refused(stores, databases, tmp_path, name, key):
+    environment = by_hand(stores, name)
+    if name in HAS_DATABASE:
+        assert run_service(name, environment, "--migrate")[0] == 0
+    open_key = tmp_path / "open.key"
+    open_key.write_bytes(pathlib.Path(environment[f"TF_{key}"]).read_bytes())
+    open_key.chmod(0o644)
+    code, text = run_service(name, environment | {f"TF_{key}": str(open_key)})
+    assert code != 0 and "open.key" in text, text
+    code, text = run_service(name, environment | {f"TF_{key}": str(tmp_path / "missing.key")})
+    assert code != 0 and "missing.key" in text, text
+
+
+# ---- starting ---------------------------------------------------------------------------------------------------------
+
+
+def test_status_tells_every_part(whole):
+    parts = status(whole)
+    assert set(parts) == {"supervisor", *PORTS}
+    for name, row in parts.items():
+        assert row["state"] == "running"
+        assert row["pid"] > 1 and row["restarts"] == 0 and row["memory_kib"] > 0
+        assert abs(row["since"] - time.time()) < 3600
+        assert re.fullmatch(r"\d+\.\d+(\.\d+)?", row["version"]), row
+        if name != "supervisor":
+            assert row["address"] == f"127.0.0.1:{WHOLE_PORT + PORTS[name]}"
+    assert local("status", whole)[0] == 0
+
+
+def test_a_second_start_changes_nothing(whole):
+    before = status(whole)
+    code, text = local("start", whole, "--base-port", WHOLE_PORT)
+    assert code == 2 and "runs already" in text and whole in text
+    code, text = local("start", whole, "--base-port", OTHER_PORT)
+    assert code == 2 and "runs already" in text
+    assert {n: r["pid"] for n, r in before.items()} == {n: r["pid"] for n, r in status(whole).items()}
+
+
+@pytest.mark.parametrize(("part", "offset"), [("gateway", 80), ("order", 113), ("etcd", 24)])
+def test_a_busy_port_is_named(part, offset):
+    with private_home() as home, socket.create_server(("127.0.0.1", OTHER_PORT + offset)):
+        code, text = local("start", home, "--base-port", OTHER_PORT)
+        assert code == 1
+        assert re.search(rf"port {OTHER_PORT + offset} \({part}.*\) is in use by \S+ \(pid {os.getpid()}\)", text), text
+        assert processes_of(home) == {}
+        assert local("status", home)[0] == 3
+
+
+@pytest.mark.parametrize(
+    ("arguments", "word"),
+    [
+        (["--set", "nobody.workers=3"], "nobody.workers"),
+        (["--set", "order.workers"], "order.workers"),
+        (["--base-port", "http"], "base-port"),
+        (["--pg", "postgresql://somewhere/"], "keywords"),
+    ],
+)
+def test_a_bad_argument_is_named(arguments, word):
+    with private_home() as home:
+        code, text = local("start", home, *arguments)
+        assert code == 64 and word in text
+
+
+def test_a_home_that_is_no_directory_is_named(tmp_path):
+    (tmp_path / "file").write_text("")
+    code, text = local("start", tmp_path / "file" / "home", "--base-port", OTHER_PORT)
+    assert code == 1 and f"{tmp_path}/file/home" in text
+
+
+def test_a_part_that_cannot_start_says_why():
+    with private_home() as home:
+        code, text = local("start", home, "--base-port", OTHER_PORT, "--set", "order.hold_floor_s=never")
+        assert code == 1 and "hold_floor_s" in text, text
+        assert processes_of(home) == {}
+
+
+def test_an_interrupted_start_stops_what_had_started():
+    with private_home() as home:
+        with subprocess.Popen([BIN / "tf-local", "start", "--home", home, "--base-port", str(OTHER_PORT)], stdout=subprocess.PIPE, text=True) as process:
+            for line in process.stdout:
+                if "redis" in line:
+                    break
+            process.send_signal(signal.SIGINT)
+            rest = process.stdout.read()
+        assert process.returncode == 130 and "Interrupted" in rest, rest
+        assert processes_of(home) == {}
+
+
+def test_a_start_whose_caller_is_killed_stops_too():
+    with private_home() as home:
+        with subprocess.Popen([BIN / "tf-local", "start", "--home", home, "--base-port", str(OTHER_PORT)], stdout=subprocess.PIPE, text=True) as process:
+            for line in process.stdout:
+                if "redis" in line:
+                    break
+            process.kill()
+        until(lambda: processes_of(home) == {}, timeout=20, what="nothing left")
+
+
+def test_servers_given_from_outside_are_used(stores):
+    password = pathlib.Path(f"{stores}/secrets/pg-superuser.password").read_text()
+    given = {
+        "--pg": f"host=127.0.0.1 port={STORES_PORT + PORTS['pg']} user=ticketflow dbname=postgres password={password}",
+        "--redis": f"127.0.0.1:{STORES_PORT + PORTS['redis']}",
+        "--etcd": f"127.0.0.1:{STORES_PORT + PORTS['etcd']}",
+    }
+    with private_home() as home:
+        code, text = local("start", home, "--base-port", OTHER_PORT, *(word for pair in given.items() for word in pair))
+        assert code == 0, text
+        parts = status(home)
+        assert {parts[name]["state"] for name in STORES} == {"external"}
+        assert serves(OTHER_PORT)
+        assert not any(pathlib.Path(home, name).exists() for name in STORES)
+        for name in HAS_DATABASE:
+            assert password.encode() not in pathlib.Path(f"/proc/{parts[name]['pid']}/environ").read_bytes(), "the administrator's password is no service's"
+        assert local("stop", home)[0] == 0
+    with private_home() as home:
+        code, text = local("start", home, "--base-port", OTHER_PORT, "--redis", "127.0.0.1:1")
+        assert code == 1 and "Redis at 127.0.0.1:1 does not answer" in text
+
+
+# ---- dying ------------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("part", list(PORTS))
+def test_a_part_that_crashes_is_restarted(whole, part):
+    before = status(whole)[part]
+    os.kill(before["pid"], signal.SIGKILL)
+
+    def back():
+        row = status(whole)[part]
+        return row["state"] == "running" and row["pid"] != before["pid"] and row
+
+    after = until(back, timeout=20, what=f"{part} again")
+    assert after["restarts"] == before["restarts"] + 1
+    until(lambda: serves(WHOLE_PORT), timeout=20, what="serving again")
+    others = {name: row["state"] for name, row in status(whole).items()}
+    assert set(others.values()) == {"running"}, others
+
+
+def test_a_killed_supervisor_takes_all_along(whole):
+    os.kill(status(whole)["supervisor"]["pid"], signal.SIGKILL)
+    until(lambda: processes_of(whole) == {}, timeout=5, what="no child left")
+    assert local("status", whole)[0] == 3
+    code, text = local("start", whole, "--base-port", WHOLE_PORT)
+    assert code == 0, text
+    # Without a moment's pause: what is still going down is waited for.
+    os.kill(status(whole)["supervisor"]["pid"], signal.SIGKILL)
+    code, text = local("start", whole, "--base-port", WHOLE_PORT)
+    assert code == 0, text
+    assert serves(WHOLE_PORT)
+
+
+def test_after_a_stop_nothing_is_left_and_a_start_is_quick(whole):
+    code, text = local("stop", whole)
+    assert code == 0, text
+    assert processes_of(whole) == {}
+    assert [port for part, offset in PORTS.items() for port in (WHOLE_PORT + offset, WHOLE_PORT + offset + 100) if listens(port)] == []
+    assert [path for path in pathlib.Path(whole).rglob("*") if path.is_socket()] == []
+    assert local("status", whole)[0] == 3
+    assert local("stop", whole) == (0, "TicketFlow is not running.\n")
+    begun = time.monotonic()
+    code, text = local("start", whole, "--base-port", WHOLE_PORT)
+    assert code == 0, text
+    assert serves(WHOLE_PORT)
+    assert time.monotonic() - begun < 5
