@@ -5,6 +5,7 @@
 #include "common/http/server.h"
 #include "gateway/config.h"
 #include "gateway/keys.h"
+#include "gateway/pictures.h"
 #include "gateway/token_cache.h"
 
 #include <stdatomic.h>
@@ -16,6 +17,7 @@ struct gateway {
     tf_http_server *http;
     token_cache *tokens;
     gateway_keys *keys;
+    pictures *pictures; /* NULL: none are served */
     struct exchange_pool *exchanges;
     atomic_int in_flight; /* exchanges begun and not ended */
 };

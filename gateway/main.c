@@ -43,6 +43,7 @@ static void gateway_free(struct gateway *gateway)
     gateway_keys_stop(gateway->keys);
     token_cache_free(gateway->tokens);
     exchange_pool_free(gateway->exchanges);
+    pictures_free(gateway->pictures);
     free(gateway);
 }
 
@@ -60,6 +61,7 @@ static tf_code start(tf_app *app, const char **ret_error)
     gateway->app = app;
     gateway->tokens = token_cache_new();
     gateway->exchanges = exchange_pool_new();
+    if (gateway_config.pictures_dir[0]) gateway->pictures = pictures_load(gateway_config.pictures_dir);
     gateway->keys = gateway_keys_start(app, gateway->tokens);
     code = listen_http(gateway, ret_error);
     if (code) {

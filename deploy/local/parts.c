@@ -74,7 +74,7 @@ static int port_of(struct local *l, const char *name, size_t n)
     tf_panic(__FILE__, __LINE__, "parts.def names a part that does not exist");
 }
 
-/* Fills {home}, {secrets}, {port:NAME}. */
+/* Fills {home}, {secrets}, {catalogue} (beside build/PRESET/bin, where the programs are), {port:NAME}. */
 static void expand(struct local *l, const char *text, size_t size, char *out, size_t room)
 {
     size_t n = 0;
@@ -90,6 +90,8 @@ static void expand(struct local *l, const char *text, size_t size, char *out, si
             n += (size_t)snprintf(out + n, room - n, "%s", l->home);
         else if (strncmp(text + i, "{secrets}", 9) == 0)
             n += (size_t)snprintf(out + n, room - n, "%s/secrets", l->home);
+        else if (strncmp(text + i, "{catalogue}", 11) == 0)
+            n += (size_t)snprintf(out + n, room - n, "%s/../../../catalogue", l->bin);
         else if (strncmp(text + i, "{port:", 6) == 0)
             n += (size_t)snprintf(out + n, room - n, "%d", port_of(l, text + i + 6, (size_t)(close - text) - i - 6));
         i = (size_t)(close - text) + 1;
