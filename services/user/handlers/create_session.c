@@ -14,12 +14,16 @@ static tf_code refuse_locked(tf_ctx *ctx, tf_time now, tf_time until)
     return TF_RATE_LIMITED;
 }
 
-static tf_code wrong(tf_ctx *ctx, const struct account *a, tf_time now)
+static tf_code wrong(tf_ctx *ctx, int64_t user_id, tf_time now)
 {
-    int failures = a->failed_logins + 1, wait = login_wait_s(failures, (int)user_config.login_free_failures);
-    tf_code code =
-        account_login_failed(ctx, a->user_id, failures, wait ? now + (int64_t)wait * TF_US_PER_S : INT64_MIN);
+    int failures, wait;
+    tf_code code;
 
+    code = account_login_failed(ctx, user_id, &failures);
+    if (code) return code;
+
+    wait = login_wait_s(failures, (int)user_config.login_free_failures);
+    code = wait ? account_lock(ctx, user_id, now + (int64_t)wait * TF_US_PER_S) : TF_OK;
     return code ? code : tf_fail(ctx, TF_CREDENTIALS_WRONG, "wrong password");
 }
 
@@ -41,7 +45,13 @@ static tf_code authenticate(tf_ctx *ctx, const char *login, const char *password
 
     code = password_check(ctx, a->password, password, &right);
     if (code) return code;
-    if (!right) return wrong(ctx, a, now);
+
+    /* While this one waited for its turn others may have failed: a guess sent beside them learns nothing. */
+    now = ctx->clock->wall_us(ctx->clock);
+    code = account_by_login(ctx, login, a);
+    if (code) return code;
+    if (a->locked_until > now) return refuse_locked(ctx, now, a->locked_until);
+    if (!right) return wrong(ctx, a->user_id, now);
 
     if (tf_password_needs_rehash(a->password, (int)user_config.password_m_kib, (int)user_config.password_t)) {
         code = password_make(ctx, password, &stored);

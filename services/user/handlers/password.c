@@ -1,22 +1,37 @@
-/* Passwords: argon2id behind a gate, so that a rush of log-ins cannot take all memory and cores. */
+/* Passwords: argon2id behind a gate, so that a rush of log-ins cannot take all memory and cores, nor all workers. */
 #include "services/user/handlers/views.h"
 
 #include <pthread.h>
 #include <string.h>
 #include <time.h>
 
+enum { RETRY_MS = 2000, WAIT_S_MAX = 30 };
+
 static struct {
     pthread_mutex_t lock;
     pthread_cond_t free;
-    int inside;
-} gate = {PTHREAD_MUTEX_INITIALIZER, PTHREAD_COND_INITIALIZER, 0};
+    int inside, waiting;
+} gate = {PTHREAD_MUTEX_INITIALIZER, PTHREAD_COND_INITIALIZER, 0, 0};
+
+/* Three quarters of the workers may wait here; the others serve what a sale needs of user meanwhile. */
+static bool may_wait(const tf_ctx *ctx)
+{
+    return gate.waiting < tf_app_config(ctx->app)->workers * 3 / 4;
+}
+
+static bool is_full(void)
+{
+    return gate.inside >= user_config.password_parallel;
+}
 
 /* Waits for a turn, within the deadline. */
 static tf_code gate_enter(tf_ctx *ctx)
 {
-    int64_t left = TF_MIN(tf_ctx_left_us(ctx), (int64_t)30 * TF_US_PER_S);
+    int64_t left = TF_MIN(tf_ctx_left_us(ctx), (int64_t)WAIT_S_MAX * TF_US_PER_S);
     struct timespec until;
     int failed = 0;
+    tf_code code;
+    bool entered;
 
     clock_gettime(CLOCK_REALTIME, &until);
     until.tv_sec += left / TF_US_PER_S;
@@ -26,13 +41,19 @@ static tf_code gate_enter(tf_ctx *ctx)
         until.tv_nsec -= 1000000000;
     }
     pthread_mutex_lock(&gate.lock);
-    while (gate.inside >= user_config.password_parallel && !failed)
-        failed = pthread_cond_timedwait(&gate.free, &gate.lock, &until);
-    if (!failed) gate.inside++;
+    if (is_full() && may_wait(ctx)) {
+        gate.waiting++;
+        while (is_full() && !failed)
+            failed = pthread_cond_timedwait(&gate.free, &gate.lock, &until);
+        gate.waiting--;
+    }
+    entered = !is_full(); /* late but with a free place: the signal for it may have been ours */
+    if (entered) gate.inside++;
     pthread_mutex_unlock(&gate.lock);
-    if (!failed) return TF_OK;
-    tf_error_retry_after(ctx, 2000);
-    return tf_fail(ctx, TF_OVERLOADED, "too many passwords to hash");
+    if (entered) return TF_OK;
+    code = tf_fail(ctx, TF_OVERLOADED, "too many passwords to hash");
+    tf_error_retry_after(ctx, RETRY_MS);
+    return code;
 }
 
 static void gate_leave(void)

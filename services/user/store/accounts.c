@@ -21,8 +21,12 @@ static const struct tf_pg_stmt find_by_id = {"account_by_id", "SELECT " COLUMNS 
                                              false};
 static const struct tf_pg_stmt find_by_login = {
     "account_by_login", "SELECT " COLUMNS " FROM account WHERE mobile_hash = $1 OR email_hash = $1", false};
+/* Counted by the row: guesses that run at the same time are all counted. */
 static const struct tf_pg_stmt login_failed = {
-    "login_failed", "UPDATE account SET failed_logins = $2, locked_until = $3 WHERE user_id = $1", true};
+    "login_failed", "UPDATE account SET failed_logins = failed_logins + 1 WHERE user_id = $1 RETURNING failed_logins",
+    true};
+static const struct tf_pg_stmt lock_login = {
+    "lock_login", "UPDATE account SET locked_until = greatest(locked_until, $2) WHERE user_id = $1", true};
 static const struct tf_pg_stmt login_succeeded = {
     "login_succeeded",
     "UPDATE account SET failed_logins = 0, locked_until = NULL, password = coalesce($2, password) "
@@ -164,15 +168,30 @@ tf_code account_by_login(tf_ctx *ctx, const char *login, struct account *a)
     return read_account(ctx, r, a);
 }
 
-tf_code account_login_failed(tf_ctx *ctx, int64_t user_id, int failures, tf_time locked_until)
+tf_code account_login_failed(tf_ctx *ctx, int64_t user_id, int *ret_failures)
+{
+    tf_pg_params p;
+    tf_pg_result *r;
+    tf_code code;
+
+    tf_pg_params_init(&p, ctx);
+    tf_pg_int8(&p, user_id);
+    code = tf_pg_query(ctx, tf_app_pg(ctx->app), &login_failed, &p, &r);
+    if (code) return code;
+    if (tf_pg_rows(r) == 0) return tf_fail(ctx, TF_NOT_FOUND, "no such account");
+
+    *ret_failures = (int)tf_pg_get_int(r, 0, 0);
+    return TF_OK;
+}
+
+tf_code account_lock(tf_ctx *ctx, int64_t user_id, tf_time until)
 {
     tf_pg_params p;
 
     tf_pg_params_init(&p, ctx);
     tf_pg_int8(&p, user_id);
-    tf_pg_int4(&p, failures);
-    tf_pg_time(&p, locked_until);
-    return tf_pg_query(ctx, tf_app_pg(ctx->app), &login_failed, &p, NULL);
+    tf_pg_time(&p, until);
+    return tf_pg_query(ctx, tf_app_pg(ctx->app), &lock_login, &p, NULL);
 }
 
 tf_code account_login_succeeded(tf_ctx *ctx, int64_t user_id, const char *password)
