@@ -51,11 +51,12 @@ static void stop(tf_app *app)
     providers_stop();
 }
 
-/* After a batch of events: refunds may be due. */
+/* After a batch of events: refunds may be due, and attempts of decided orders are to be closed. */
 static void events_committed(struct tf_app *app)
 {
     (void)app;
-    if (state.refunds) tf_periodic_wake(state.refunds);
+    tf_periodic_wake(state.refunds);
+    tf_periodic_wake(state.queries);
 }
 
 int main(int argc, char **argv)

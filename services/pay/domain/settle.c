@@ -5,20 +5,30 @@
 
 #include <string.h>
 
-enum payment_move payment_decide(const struct payment_facts *stored, int outcome, int64_t amount_minor,
-                                 const char *currency)
+bool payment_fits(const struct payment_facts *stored, int64_t amount_minor, const char *currency)
+{
+    return amount_minor == stored->amount_minor && strcmp(currency, stored->currency) == 0;
+}
+
+enum payment_move payment_decide(const struct payment_facts *stored, enum word_source source, int outcome,
+                                 int64_t amount_minor, const char *currency)
 {
     bool open = stored->state == PAYMENT_STATE_CREATED || stored->state == PAYMENT_STATE_PROCESSING;
+    /* Ended, and still here only because a notification spoke of other money, which the books deny. */
+    enum payment_move denied = stored->parked && source == WORD_OF_BOOKS ? MOVE_CLEAR : MOVE_NONE;
 
     switch (outcome) {
     case CHARGE_PAID:
         if (stored->state == PAYMENT_STATE_SUCCEEDED) return MOVE_NONE;
-        return amount_minor == stored->amount_minor && strcmp(currency, stored->currency) == 0 ? MOVE_SUCCEED
-                                                                                               : MOVE_MISMATCH;
+        return payment_fits(stored, amount_minor, currency) ? MOVE_SUCCEED : MOVE_MISMATCH;
     case CHARGE_CLOSED:
-        return open ? MOVE_CLOSE : MOVE_NONE;
+        return open ? MOVE_CLOSE : denied;
     case CHARGE_UNKNOWN:
-        return open && stored->over ? MOVE_FAIL : MOVE_NONE;
+        /* The call that was to make it may still be under way while there is time; a charge made later than that is
+         * past the end that every charge carries, and takes no money. */
+        return open && stored->over ? MOVE_FAIL : denied;
+    case CHARGE_OPEN:
+        return stored->state == PAYMENT_STATE_CREATED ? MOVE_OPEN : denied;
     default:
         return MOVE_NONE;
     }

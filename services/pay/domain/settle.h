@@ -7,19 +7,29 @@
 #include <stdint.h>
 
 enum payment_move {
-    MOVE_NONE,    /* nothing new */
-    MOVE_SUCCEED, /* money: from any state but SUCCEEDED; late money too */
-    MOVE_CLOSE,   /* ended without money */
-    MOVE_FAIL,    /* the provider never made it and the time is over */
-    MOVE_MISMATCH /* money of another amount or currency: parked, an operator decides */
+    MOVE_NONE,     /* nothing new */
+    MOVE_OPEN,     /* the provider has the charge, which we did not know yet */
+    MOVE_SUCCEED,  /* money: from any state but SUCCEEDED; late money too */
+    MOVE_CLOSE,    /* ended without money */
+    MOVE_FAIL,     /* the provider never made it and the time is over */
+    MOVE_MISMATCH, /* money of another amount or currency: parked, the books are asked, then an operator decides */
+    MOVE_CLEAR     /* the books know of no money after all: nothing is parked */
 };
 
-/* The payment as stored, and as the provider says. outcome: enum charge_outcome of providers/provider.h. */
+/* Who speaks: a notification tells what may be a fault of its own; the provider's books are its last word. */
+enum word_source { WORD_OF_NOTIFICATION, WORD_OF_BOOKS };
+
+/* The payment as stored. */
 struct payment_facts {
     PaymentState state;
     int64_t amount_minor;
     const char *currency;
-    bool over; /* its time to pay has ended */
+    bool over;   /* its time to pay has ended */
+    bool parked; /* money that does not fit was notified */
 };
-enum payment_move payment_decide(const struct payment_facts *stored, int outcome, int64_t amount_minor,
-                                 const char *currency);
+
+/* outcome: enum charge_outcome of providers/provider.h. */
+enum payment_move payment_decide(const struct payment_facts *stored, enum word_source source, int outcome,
+                                 int64_t amount_minor, const char *currency);
+/* Whether money of this amount and currency is what the payment asked for. */
+bool payment_fits(const struct payment_facts *stored, int64_t amount_minor, const char *currency);

@@ -59,7 +59,9 @@ static tf_code store_attempt(tf_ctx *ctx, const CreatePaymentRequest *request, c
     return payment_insert(ctx, &p, ret_payment);
 }
 
-/* Makes the charge at the provider; repeated by whoever comes with the same key, until it stands. */
+/* Makes the charge at the provider; repeated by whoever comes with the same key, until it stands. Whatever the provider
+ * says is applied like any other word of its books: the charge may have been made, and even paid, by an earlier call
+ * whose answer was lost. */
 static tf_code open_charge(tf_ctx *ctx, const struct provider *provider, struct payment *p)
 {
     struct charge_request charge = {.payment_id = p->payment_id,
@@ -68,6 +70,7 @@ static tf_code open_charge(tf_ctx *ctx, const struct provider *provider, struct 
                                     .subject = p->subject,
                                     .expires_at = p->expires_at};
     struct charge_answer answer;
+    struct payment_word word = {.payment_id = p->payment_id, .answer = &answer};
     tf_code code;
 
     code = provider->create(ctx, &charge, &answer);
@@ -75,38 +78,40 @@ static tf_code open_charge(tf_ctx *ctx, const struct provider *provider, struct 
     if (answer.outcome == CHARGE_UNKNOWN)
         return tf_fail(ctx, TF_PROVIDER_DOWN, "the provider does not know the charge it was to make");
 
-    code = payment_opened(ctx, p, &answer);
-    if (code) return code;
-
-    return payment_find(ctx, p->payment_id, p->order_no, p->user_id, p);
+    return payment_apply(ctx, &word, p);
 }
 
 tf_code create_payment(tf_ctx *ctx, const CreatePaymentRequest *request, CreatePaymentResponse *response)
 {
-    const struct provider *provider;
-    GetPayableResponse *order;
+    const struct provider *provider = provider_find(request->method);
+    GetPayableResponse *order = NULL;
+    bool found;
     struct payment p;
     tf_code code;
 
     code = check_key(ctx, request->request_id);
     if (code) return code;
 
-    provider = provider_find(request->method);
+    code = payment_of_key(ctx, request->order_no, ctx->identity.user_id, request->request_id, &p);
+    if (code && code != TF_NOT_FOUND) return code;
+    tf_error_clear(ctx);
+    found = !code;
+
+    if (found && *request->method && strcmp(p.method, request->method) != 0)
+        return tf_fail(ctx, TF_KEY_REUSED, "the key made an attempt by another method");
     if (!provider) return tf_fail_field(ctx, "method", "not a payment method on offer");
 
-    code = ask_order(ctx, request->order_no, &order);
-    if (code) return code;
-
-    code = payment_of_key(ctx, request->order_no, ctx->identity.user_id, request->request_id, &p);
-    if (code == TF_NOT_FOUND) {
-        tf_error_clear(ctx);
-        code = check_payable(ctx, order);
+    /* No charge is made for an order that is decided or over, by no repetition either. */
+    if (!found || p.state == PAYMENT_STATE_CREATED) {
+        code = ask_order(ctx, request->order_no, &order);
+        if (!code) code = check_payable(ctx, order);
         if (code) return code;
-
-        code = store_attempt(ctx, request, provider, order, &p);
     }
-    if (code) return code;
-    if (strcmp(p.method, provider->method) != 0)
+    if (!found) {
+        code = store_attempt(ctx, request, provider, order, &p);
+        if (code) return code;
+    }
+    if (strcmp(p.method, provider->method) != 0) /* a twin stored the key first */
         return tf_fail(ctx, TF_KEY_REUSED, "the key made an attempt by another method");
 
     if (p.state == PAYMENT_STATE_CREATED) {

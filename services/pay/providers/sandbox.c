@@ -12,7 +12,8 @@
 #include <stdio.h>
 #include <string.h>
 
-enum { BODY_MAX = 4096, ANSWER_MAX = 1 << 20 };
+/* SUBJECT_MAX: what the provider's page takes, in bytes. ANSWER_MAX is far above any answer to one call. */
+enum { BODY_MAX = 4096, ANSWER_MAX = 64 << 10, SUBJECT_MAX = 180, PROVIDER_NO_MAX = 64, PAY_URL_MAX = 1000 };
 
 static struct sandbox_key key;
 static tf_http_client *client;
@@ -64,26 +65,59 @@ static tf_code not_understood(tf_ctx *ctx, int status)
     return tf_fail(ctx, TF_PROVIDER_DOWN, "sandbox answered %d, not understood", status);
 }
 
+/* A short text of the provider's, in the arena; NULL when absent or longer than anything it says rightly. */
+static const char *read_text(tf_ctx *ctx, const tf_json *j, const char *name, size_t max)
+{
+    const char *text = tf_json_string(tf_json_get(j, name), NULL);
+
+    return text && strlen(text) <= max ? tf_arena_strdup(ctx->arena, text) : NULL;
+}
+
+/* A moment in Unix milliseconds; 0 when absent or out of this world. */
+static tf_time read_time(const tf_json *j, const char *name)
+{
+    const int64_t year_9999 = 253402300799000;
+    int64_t ms = tf_json_int(tf_json_get(j, name), 0);
+
+    return ms > 0 && ms <= year_9999 ? ms * TF_US_PER_MS : 0;
+}
+
+/* What an answer and a notification say alike. */
+static struct charge_answer read_money(tf_ctx *ctx, const tf_json *j, enum charge_outcome outcome)
+{
+    const char *currency = read_text(ctx, j, "currency", 3);
+
+    return (struct charge_answer){
+        .outcome = outcome,
+        .provider_no = read_text(ctx, j, "provider_no", PROVIDER_NO_MAX),
+        .pay_url = read_text(ctx, j, "pay_url", PAY_URL_MAX),
+        .amount_minor = tf_json_int(tf_json_get(j, "amount_minor"), 0),
+        .currency = currency ? currency : "",
+        .paid_at = read_time(j, "paid_ms"),
+    };
+}
+
 static tf_code read_charge(tf_ctx *ctx, const tf_json *j, struct charge_answer *out)
 {
+    static const struct {
+        const char *state;
+        enum charge_outcome outcome;
+    } states[] = {
+        {"WAITING", CHARGE_OPEN}, {"IN_FLIGHT", CHARGE_OPEN}, {"SUCCEEDED", CHARGE_PAID}, {"CLOSED", CHARGE_CLOSED}};
     const char *state = tf_json_string(tf_json_get(j, "state"), "");
 
-    *out = (struct charge_answer){
-        .provider_no = tf_arena_strdup(ctx->arena, tf_json_string(tf_json_get(j, "provider_no"), NULL)),
-        .pay_url = tf_arena_strdup(ctx->arena, tf_json_string(tf_json_get(j, "pay_url"), NULL)),
-        .amount_minor = tf_json_int(tf_json_get(j, "amount_minor"), 0),
-        .currency = tf_arena_strdup(ctx->arena, tf_json_string(tf_json_get(j, "currency"), "")),
-        .paid_at = tf_json_int(tf_json_get(j, "paid_ms"), 0) * TF_US_PER_MS,
-    };
-    if (strcmp(state, "WAITING") == 0 || strcmp(state, "IN_FLIGHT") == 0)
-        out->outcome = CHARGE_OPEN;
-    else if (strcmp(state, "SUCCEEDED") == 0)
-        out->outcome = CHARGE_PAID;
-    else if (strcmp(state, "CLOSED") == 0)
-        out->outcome = CHARGE_CLOSED;
-    else
-        return not_understood(ctx, 200);
-    return TF_OK;
+    for (size_t i = 0; i < TF_COUNT(states); i++)
+        if (strcmp(state, states[i].state) == 0) {
+            *out = read_money(ctx, j, states[i].outcome);
+            return tf_arena_exhausted(ctx->arena) ? tf_fail(ctx, TF_INTERNAL, "arena exhausted") : TF_OK;
+        }
+    return not_understood(ctx, 200);
+}
+
+/* The provider's own word of refusal, not that of something between us. */
+static bool says(const tf_json *document, const char *error)
+{
+    return strcmp(tf_json_string(tf_json_get(document, "error"), ""), error) == 0;
 }
 
 /* A call whose answer is a charge. */
@@ -96,12 +130,23 @@ static tf_code charge_call(tf_ctx *ctx, const char *method, const char *path, co
 
     code = call(ctx, method, path, body, &status, &document);
     if (code) return code;
-    if (status == 404) {
-        *out = (struct charge_answer){.outcome = CHARGE_UNKNOWN};
+    if (status == 404 && says(document, "unknown")) {
+        *out = (struct charge_answer){.outcome = CHARGE_UNKNOWN, .currency = ""};
         return TF_OK;
     }
     if (status != 200) return not_understood(ctx, status);
     return read_charge(ctx, document, out);
+}
+
+/* The subject within the provider's bound, cut between characters. */
+static const char *subject_of(tf_ctx *ctx, const char *subject)
+{
+    size_t n = strlen(subject);
+
+    if (n <= SUBJECT_MAX) return *subject ? subject : "-";
+    for (n = SUBJECT_MAX; n > 0 && ((unsigned char)subject[n] & 0xc0) == 0x80;)
+        n--;
+    return tf_arena_strndup(ctx->arena, subject, n);
 }
 
 static tf_code sandbox_create(tf_ctx *ctx, const struct charge_request *r, struct charge_answer *out)
@@ -118,7 +163,7 @@ static tf_code sandbox_create(tf_ctx *ctx, const struct charge_request *r, struc
     tf_json_key(&w, "currency");
     tf_json_put_string(&w, r->currency);
     tf_json_key(&w, "subject");
-    tf_json_put_string(&w, r->subject);
+    tf_json_put_string(&w, subject_of(ctx, r->subject));
     tf_json_key(&w, "notify_url");
     tf_json_put_string(&w, tf_arena_printf(ctx->arena, "%s/v1/payments/notify/sandbox", pay_config.notify_url));
     tf_json_key(&w, "expires_ms");
@@ -146,6 +191,8 @@ static tf_code sandbox_close(tf_ctx *ctx, int64_t payment_id, struct charge_answ
 static tf_code sandbox_refund(tf_ctx *ctx, int64_t refund_id, int64_t payment_id, int64_t amount_minor,
                               enum refund_outcome *ret_outcome, const char **ret_cause)
 {
+    /* For good. Anything else (a wrong clock, a full disk) may pass: asked again. */
+    static const char *const refusals[] = {"unknown", "conflict", "state", "field"};
     tf_cleanup(tf_json_freep) tf_json *document = NULL;
     tf_cleanup(tf_buf_done) tf_buf body;
     tf_json_writer w = {.out = &body};
@@ -164,11 +211,18 @@ static tf_code sandbox_refund(tf_ctx *ctx, int64_t refund_id, int64_t payment_id
     code = call(ctx, "POST", "/refunds", &body, &status, &document);
     if (code) return code;
 
-    *ret_outcome = status == 200 ? REFUND_DONE : REFUND_REFUSED;
-    *ret_cause = status == 200 ? NULL
-                               : tf_arena_printf(ctx->arena, "the provider refused: %s",
-                                                 tf_json_string(tf_json_get(document, "error"), "no reason given"));
-    return TF_OK;
+    if (status == 200 && strcmp(tf_json_string(tf_json_get(document, "state"), ""), "SUCCEEDED") == 0) {
+        *ret_outcome = REFUND_DONE;
+        *ret_cause = NULL;
+        return TF_OK;
+    }
+    for (size_t i = 0; i < TF_COUNT(refusals); i++)
+        if (says(document, refusals[i])) {
+            *ret_outcome = REFUND_REFUSED;
+            *ret_cause = tf_arena_printf(ctx->arena, "the provider refused: %s", refusals[i]);
+            return *ret_cause ? TF_OK : tf_fail(ctx, TF_INTERNAL, "arena exhausted");
+        }
+    return not_understood(ctx, status);
 }
 
 static const char *header_of(const RawBody *notification, const char *name)
@@ -190,14 +244,8 @@ static tf_code sandbox_verify_notice(tf_ctx *ctx, const RawBody *n, struct provi
     if (!j || strcmp(tf_json_string(tf_json_get(j, "type"), ""), "charge.succeeded") != 0 ||
         !tf_parse_int64(tf_json_string(tf_json_get(j, "charge_id"), ""), &out->payment_id) || out->payment_id <= 0)
         return tf_fail_field(ctx, "notification", "not a notification of ours");
-    out->charge = (struct charge_answer){
-        .outcome = CHARGE_PAID,
-        .provider_no = tf_arena_strdup(ctx->arena, tf_json_string(tf_json_get(j, "provider_no"), NULL)),
-        .amount_minor = tf_json_int(tf_json_get(j, "amount_minor"), 0),
-        .currency = tf_arena_strdup(ctx->arena, tf_json_string(tf_json_get(j, "currency"), "")),
-        .paid_at = tf_json_int(tf_json_get(j, "paid_ms"), 0) * TF_US_PER_MS,
-    };
-    return TF_OK;
+    out->charge = read_money(ctx, j, CHARGE_PAID);
+    return tf_arena_exhausted(ctx->arena) ? tf_fail(ctx, TF_INTERNAL, "arena exhausted") : TF_OK;
 }
 
 static const struct provider sandbox = {
@@ -229,6 +277,7 @@ const struct provider *provider_find(const char *method)
 tf_code providers_start(tf_ctx *ctx)
 {
     if (!*pay_config.sandbox_url) return TF_OK;
+    if (!*pay_config.notify_url) return tf_fail(ctx, TF_INTERNAL, "sandbox_url needs notify_url");
     client = tf_http_client_new();
     if (!client) return tf_fail(ctx, TF_INTERNAL, "no HTTP client");
     return tf_key_read(ctx, pay_config.sandbox_key_file, 32, key.bytes, sizeof key.bytes, &key.size);

@@ -6,64 +6,100 @@
 #include "services/pay/domain/settle.h"
 #include "ticketflow/pay/v1/events.tf.h"
 
+#include <string.h>
+
 #define COLUMNS                                                                                                        \
     "payment_id, order_no, user_id, organiser_id, amount_minor, request_id, method, currency, subject, pay_url, "      \
-    "provider_no, failure, state, "                                                                                    \
-    "parked, created_at, expires_at, success_at, queries"
+    "provider_no, failure, state, parked, created_at, expires_at, success_at, queries"
 
 static const struct tf_pg_stmt insert_payment = {
-    "insert_payment",
-    "INSERT INTO payment (bucket, payment_id, order_no, user_id, organiser_id, request_id, method, currency, "
-    "amount_minor, state, subject, created_at, expires_at, next_query_at) "
-    "VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14) ON CONFLICT (bucket, order_no, user_id, "
-    "request_id) DO NOTHING",
-    true};
+    .name = "insert_payment",
+    .sql = "INSERT INTO payment (bucket, payment_id, order_no, user_id, organiser_id, request_id, method, currency,"
+           " amount_minor, state, subject, created_at, expires_at, next_query_at)"
+           " SELECT $1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14"
+           " WHERE (SELECT count(*) FROM payment WHERE bucket = $1 AND order_no = $3) < $15"
+           " ON CONFLICT (bucket, order_no, user_id, request_id) DO NOTHING",
+    .writes = true,
+};
 static const struct tf_pg_stmt by_key = {
-    "payment_by_key",
-    "SELECT " COLUMNS " FROM payment WHERE bucket = $1 AND order_no = $2 AND user_id = $3 AND request_id = $4", false};
-static const struct tf_pg_stmt by_id = {"payment_by_id",
-                                        "SELECT " COLUMNS " FROM payment WHERE bucket = $1 AND payment_id = $2", false};
+    .name = "payment_by_key",
+    .sql = "SELECT " COLUMNS " FROM payment"
+           " WHERE bucket = $1 AND order_no = $2 AND user_id = $3 AND request_id = $4",
+};
+static const struct tf_pg_stmt by_id = {
+    .name = "payment_by_id",
+    .sql = "SELECT " COLUMNS " FROM payment WHERE bucket = $1 AND payment_id = $2",
+};
 static const struct tf_pg_stmt lock_by_id = {
-    "payment_lock", "SELECT " COLUMNS " FROM payment WHERE bucket = $1 AND payment_id = $2 FOR NO KEY UPDATE", true};
+    .name = "payment_lock",
+    .sql = "SELECT " COLUMNS " FROM payment WHERE bucket = $1 AND payment_id = $2 FOR NO KEY UPDATE",
+    .writes = true,
+};
 static const struct tf_pg_stmt of_order = {
-    "payments_of_order",
-    "SELECT " COLUMNS
-    " FROM payment WHERE bucket = $1 AND order_no = $2 AND user_id = $3 ORDER BY payment_id LIMIT 200",
-    false};
+    .name = "payments_of_order",
+    .sql = "SELECT " COLUMNS " FROM payment WHERE bucket = $1 AND order_no = $2 AND user_id = $3"
+           " ORDER BY payment_id LIMIT 200",
+};
 static const struct tf_pg_stmt opened = {
-    "payment_opened",
-    "UPDATE payment SET state = 2, pay_url = $3, provider_no = $4 WHERE bucket = $1 AND payment_id = $2 AND state = 1",
-    true};
-static const struct tf_pg_stmt succeed = {"payment_succeed",
-                                          "UPDATE payment SET state = 3, success_at = $3, provider_no = coalesce($4, "
-                                          "provider_no), next_query_at = NULL, failure = NULL, parked = false "
-                                          "WHERE bucket = $1 AND payment_id = $2 AND state <> 3",
-                                          true};
-static const struct tf_pg_stmt finish = {"payment_finish",
-                                         "UPDATE payment SET state = $3, failure = $4, next_query_at = NULL WHERE "
-                                         "bucket = $1 AND payment_id = $2 AND state IN (1, 2)",
-                                         true};
-static const struct tf_pg_stmt park = {"payment_park",
-                                       "UPDATE payment SET parked = true, failure = $3, next_query_at = $4 WHERE "
-                                       "bucket = $1 AND payment_id = $2 AND state <> 3",
-                                       true};
+    .name = "payment_opened",
+    .sql = "UPDATE payment SET state = 2, pay_url = $3, provider_no = $4"
+           " WHERE bucket = $1 AND payment_id = $2 AND state = 1",
+    .writes = true,
+};
+static const struct tf_pg_stmt succeed = {
+    .name = "payment_succeed",
+    .sql = "UPDATE payment SET state = 3, success_at = $3, provider_no = coalesce($4, provider_no),"
+           " next_query_at = NULL, failure = NULL, parked = false, parked_at = NULL, received_minor = NULL,"
+           " received_currency = NULL WHERE bucket = $1 AND payment_id = $2 AND state <> 3",
+    .writes = true,
+};
+static const struct tf_pg_stmt finish = {
+    .name = "payment_finish",
+    .sql = "UPDATE payment SET state = $3, failure = $4, next_query_at = NULL, parked = false, parked_at = NULL,"
+           " received_minor = NULL, received_currency = NULL"
+           " WHERE bucket = $1 AND payment_id = $2 AND state IN (1, 2)",
+    .writes = true,
+};
+static const struct tf_pg_stmt park = {
+    .name = "payment_park",
+    .sql = "UPDATE payment SET parked = true, parked_at = coalesce(parked_at, $7), received_minor = $5,"
+           " received_currency = $6, failure = $3, next_query_at = $4"
+           " WHERE bucket = $1 AND payment_id = $2 AND state <> 3",
+    .writes = true,
+};
+static const struct tf_pg_stmt clear = {
+    .name = "payment_clear",
+    .sql = "UPDATE payment SET parked = false, parked_at = NULL, received_minor = NULL, received_currency = NULL,"
+           " failure = NULL, next_query_at = CASE WHEN state IN (1, 2) THEN next_query_at END"
+           " WHERE bucket = $1 AND payment_id = $2 AND parked",
+    .writes = true,
+};
+static const struct tf_pg_stmt hurry = {
+    .name = "payment_hurry",
+    .sql = "UPDATE payment SET expires_at = least(expires_at, $3), next_query_at = $3"
+           " WHERE bucket = $1 AND order_no = $2 AND state IN (1, 2) AND payment_id <> $4",
+    .writes = true,
+};
 static const struct tf_pg_stmt store_notice = {
-    "store_notification",
-    "INSERT INTO notification (bucket, payment_id, digest, channel, body, outcome, received_at) VALUES ($1, $2, $3, "
-    "$4, $5, $6, $7) "
-    "ON CONFLICT (bucket, payment_id, digest) DO UPDATE SET copies = notification.copies + 1",
-    true};
-static const struct tf_pg_stmt claim = {"payment_claim",
-                                        "UPDATE payment p SET queries = queries + 1, next_query_at = least($1 + "
-                                        "least(60000, $3 * 2 ^ least(queries, 10)) * interval '1 ms', "
-                                        "CASE WHEN expires_at > $1 THEN expires_at END) "
-                                        "FROM (SELECT bucket, payment_id FROM payment WHERE next_query_at <= $1 ORDER "
-                                        "BY next_query_at LIMIT $2 FOR UPDATE SKIP LOCKED) due "
-                                        "WHERE p.bucket = due.bucket AND p.payment_id = due.payment_id "
-                                        "RETURNING p.payment_id, order_no, user_id, organiser_id, amount_minor, "
-                                        "request_id, method, currency, subject, pay_url, provider_no, failure, state, "
-                                        "parked, created_at, expires_at, success_at, queries",
-                                        true};
+    .name = "store_notification",
+    .sql = "INSERT INTO notification (bucket, payment_id, digest, channel, body, outcome, received_at)"
+           " VALUES ($1, $2, $3, $4, $5, $6, $7)"
+           " ON CONFLICT (bucket, payment_id, digest) DO UPDATE SET copies = notification.copies + 1",
+    .writes = true,
+};
+/* The pause before the next question is as long as the payment has waited, within bounds, so that it doubles; it starts
+ * anew at the end, when closing is urgent: the places are released soon after. */
+static const struct tf_pg_stmt claim = {
+    .name = "payment_claim",
+    .sql = "UPDATE payment p SET queries = queries + 1, next_query_at = least("
+           "$1 + greatest($3, least(60000, extract(epoch FROM $1 -"
+           " CASE WHEN expires_at <= $1 THEN expires_at ELSE created_at END) * 1000)) * interval '1 ms',"
+           " CASE WHEN expires_at > $1 THEN expires_at END)"
+           " FROM (SELECT bucket, payment_id FROM payment WHERE next_query_at <= $1"
+           " ORDER BY next_query_at LIMIT $2 FOR UPDATE SKIP LOCKED) due(due_bucket, due_id)"
+           " WHERE p.bucket = due_bucket AND p.payment_id = due_id RETURNING " COLUMNS,
+    .writes = true,
+};
 
 static int16_t bucket_of(int64_t id)
 {
@@ -119,9 +155,18 @@ tf_code payment_insert(tf_ctx *ctx, const struct payment *a, struct payment *ret
     tf_pg_time(&p, a->created_at);
     tf_pg_time(&p, a->expires_at);
     tf_pg_time(&p, TF_MIN(a->created_at + pay_config.query_after_ms * TF_US_PER_MS, a->expires_at));
+    tf_pg_int8(&p, pay_config.attempts_max);
     code = tf_pg_query(ctx, tf_app_pg(ctx->app), &insert_payment, &p, NULL);
     if (code) return code;
-    return payment_of_key(ctx, a->order_no, a->user_id, a->request_id, ret_payment);
+
+    code = payment_of_key(ctx, a->order_no, a->user_id, a->request_id, ret_payment);
+    if (code != TF_NOT_FOUND) return code;
+
+    tf_error_clear(ctx);
+    tf_fail(ctx, TF_LIMIT_EXCEEDED, "attempts of one order");
+    tf_error_param(ctx, "limit", "PAYMENT_ATTEMPTS");
+    tf_error_param(ctx, "max", "%lld", (long long)pay_config.attempts_max);
+    return TF_LIMIT_EXCEEDED;
 }
 
 tf_code payment_of_key(tf_ctx *ctx, int64_t order_no, int64_t user_id, const char *request_id,
@@ -185,14 +230,16 @@ tf_code payment_list(tf_ctx *ctx, int64_t order_no, int64_t user_id, struct paym
     return read_rows(ctx, r, ret_payments, ret_n);
 }
 
-tf_code payment_opened(tf_ctx *ctx, const struct payment *payment, const struct charge_answer *answer)
+tf_code payment_hurry(tf_ctx *ctx, tf_pg_conn *conn, int64_t order_no, int64_t except_payment_id)
 {
     tf_pg_params p;
 
-    key_params(&p, ctx, payment->payment_id);
-    tf_pg_text(&p, answer->pay_url);
-    tf_pg_text(&p, answer->provider_no);
-    return tf_pg_query(ctx, tf_app_pg(ctx->app), &opened, &p, NULL);
+    tf_pg_params_init(&p, ctx);
+    tf_pg_int2(&p, bucket_of(order_no));
+    tf_pg_int8(&p, order_no);
+    tf_pg_time(&p, ctx->clock->wall_us(ctx->clock));
+    tf_pg_int8(&p, except_payment_id);
+    return tf_pg_exec(conn, ctx, &hurry, &p, NULL);
 }
 
 /* payment.succeeded, payment.failed, payment.closed. */
@@ -238,6 +285,16 @@ static tf_code put_notice(tf_ctx *ctx, tf_pg_conn *conn, const struct payment_wo
     return tf_pg_exec(conn, ctx, &store_notice, &p, NULL);
 }
 
+static tf_code do_open(tf_ctx *ctx, tf_pg_conn *conn, const struct payment *a, const struct charge_answer *answer)
+{
+    tf_pg_params p;
+
+    key_params(&p, ctx, a->payment_id);
+    tf_pg_text(&p, answer->pay_url);
+    tf_pg_text(&p, answer->provider_no);
+    return tf_pg_exec(conn, ctx, &opened, &p, NULL);
+}
+
 static tf_code do_succeed(tf_ctx *ctx, tf_pg_conn *conn, const struct payment *a, const struct charge_answer *answer,
                           tf_time now)
 {
@@ -261,7 +318,7 @@ static tf_code do_finish(tf_ctx *ctx, tf_pg_conn *conn, const struct payment *a,
 
     key_params(&p, ctx, a->payment_id);
     tf_pg_int2(&p, (int16_t)state);
-    tf_pg_text(&p, failed ? "the provider never heard of this payment" : "the time to pay ended");
+    tf_pg_text(&p, failed ? "the provider never heard of this payment" : "ended without money");
     code = tf_pg_exec(conn, ctx, &finish, &p, NULL);
     if (code) return code;
 
@@ -270,16 +327,48 @@ static tf_code do_finish(tf_ctx *ctx, tf_pg_conn *conn, const struct payment *a,
 
 /* Parked: no event. A notification with a wrong amount may be a fault of its own, so the provider is asked at once;
  * what its books say decides. */
-static tf_code do_park(tf_ctx *ctx, tf_pg_conn *conn, const struct payment *a, const struct charge_answer *answer,
-                       bool ask_again, tf_time now)
+static tf_code do_park(tf_ctx *ctx, tf_pg_conn *conn, const struct payment *a, const struct payment_word *word,
+                       tf_time now)
 {
     tf_pg_params p;
 
     key_params(&p, ctx, a->payment_id);
-    tf_pg_text(&p, tf_arena_printf(ctx->arena, "money of another amount: %lld %s", (long long)answer->amount_minor,
-                                   answer->currency));
-    tf_pg_time(&p, ask_again ? now : INT64_MIN);
+    tf_pg_text(&p, "money of another amount or currency");
+    tf_pg_time(&p, word->channel ? now : INT64_MIN);
+    tf_pg_int8(&p, word->answer->amount_minor);
+    tf_pg_text(&p, word->answer->currency);
+    tf_pg_time(&p, now);
     return tf_pg_exec(conn, ctx, &park, &p, NULL);
+}
+
+static tf_code do_clear(tf_ctx *ctx, tf_pg_conn *conn, const struct payment *a)
+{
+    tf_pg_params p;
+
+    key_params(&p, ctx, a->payment_id);
+    return tf_pg_exec(conn, ctx, &clear, &p, NULL);
+}
+
+static tf_code move(tf_ctx *ctx, tf_pg_conn *conn, const struct payment *a, const struct payment_word *word,
+                    enum payment_move move, tf_time now)
+{
+    switch (move) {
+    case MOVE_OPEN:
+        return do_open(ctx, conn, a, word->answer);
+    case MOVE_SUCCEED:
+        return do_succeed(ctx, conn, a, word->answer, now);
+    case MOVE_CLOSE:
+        return do_finish(ctx, conn, a, PAYMENT_STATE_CLOSED, now);
+    case MOVE_FAIL:
+        return do_finish(ctx, conn, a, PAYMENT_STATE_FAILED, now);
+    case MOVE_MISMATCH:
+        return do_park(ctx, conn, a, word, now);
+    case MOVE_CLEAR:
+        return do_clear(ctx, conn, a);
+    case MOVE_NONE:
+        return TF_OK;
+    }
+    return TF_OK;
 }
 
 struct application {
@@ -287,13 +376,16 @@ struct application {
     struct payment *payment;
 };
 
+/* The row's lock makes reading, deciding and writing one step; whoever comes second finds the first one's outcome. */
 static tf_code apply_in_tx(tf_pg_conn *conn, tf_ctx *ctx, void *arg)
 {
     struct application *a = arg;
     const struct charge_answer *answer = a->word->answer;
+    enum word_source source = a->word->channel ? WORD_OF_NOTIFICATION : WORD_OF_BOOKS;
     tf_time now = ctx->clock->wall_us(ctx->clock);
     struct payment_facts facts;
-    enum payment_move move;
+    enum payment_move decided;
+    const char *outcome;
     tf_pg_params p;
     tf_pg_result *r;
     tf_code code;
@@ -304,32 +396,20 @@ static tf_code apply_in_tx(tf_pg_conn *conn, tf_ctx *ctx, void *arg)
     if (tf_pg_rows(r) == 0) return tf_fail(ctx, TF_NOT_FOUND, "no such payment");
 
     read_row(r, 0, a->payment);
+    if (a->word->channel && strcmp(a->word->channel, a->payment->method) != 0)
+        return tf_fail(ctx, TF_NOT_FOUND, "a notification by %s of a payment by %s", a->word->channel,
+                       a->payment->method);
+
     facts = (struct payment_facts){a->payment->state, a->payment->amount_minor, a->payment->currency,
-                                   now >= a->payment->expires_at};
-    move = payment_decide(&facts, (int)answer->outcome, answer->amount_minor, answer->currency);
-    switch (move) {
-    case MOVE_SUCCEED:
-        code = do_succeed(ctx, conn, a->payment, answer, now);
-        break;
-    case MOVE_CLOSE:
-        code = do_finish(ctx, conn, a->payment, PAYMENT_STATE_CLOSED, now);
-        break;
-    case MOVE_FAIL:
-        code = do_finish(ctx, conn, a->payment, PAYMENT_STATE_FAILED, now);
-        break;
-    case MOVE_MISMATCH:
-        code = do_park(ctx, conn, a->payment, answer, a->word->channel != NULL, now);
-        break;
-    case MOVE_NONE:
-        break;
-    }
+                                   now >= a->payment->expires_at, a->payment->parked};
+    decided = payment_decide(&facts, source, (int)answer->outcome, answer->amount_minor, answer->currency);
+    code = move(ctx, conn, a->payment, a->word, decided, now);
     if (code) return code;
 
-    code = put_notice(ctx, conn, a->word,
-                      move == MOVE_MISMATCH ? "MISMATCH"
-                      : move == MOVE_NONE   ? "REPEATED"
-                                            : "APPLIED",
-                      now);
+    outcome = decided == MOVE_NONE ? "REPEATED" : "APPLIED";
+    if (source == WORD_OF_NOTIFICATION && !payment_fits(&facts, answer->amount_minor, answer->currency))
+        outcome = "MISMATCH";
+    code = put_notice(ctx, conn, a->word, outcome, now);
     if (code) return code;
 
     key_params(&p, ctx, a->word->payment_id);

@@ -15,7 +15,7 @@ struct payment {
     int queries;
 };
 
-/* Inserts unless the key made one before; *ret_payment is the stored one. */
+/* Inserts unless the key made one before; *ret_payment is the stored one. TF_LIMIT_EXCEEDED beyond attempts_max. */
 TF_MUSTCHECK tf_code payment_insert(tf_ctx *ctx, const struct payment *payment, struct payment *ret_payment);
 /* The attempt that a key made; TF_NOT_FOUND when none. */
 TF_MUSTCHECK tf_code payment_of_key(tf_ctx *ctx, int64_t order_no, int64_t user_id, const char *request_id,
@@ -25,19 +25,21 @@ TF_MUSTCHECK tf_code payment_find(tf_ctx *ctx, int64_t payment_id, int64_t order
                                   struct payment *ret_payment);
 TF_MUSTCHECK tf_code payment_list(tf_ctx *ctx, int64_t order_no, int64_t user_id, struct payment **ret_payments,
                                   size_t *ret_n);
-/* CREATED → PROCESSING with what the provider said, and the time of the first question. */
-TF_MUSTCHECK tf_code payment_opened(tf_ctx *ctx, const struct payment *payment, const struct charge_answer *answer);
+/* The order is decided: its attempts that still wait, but for one, are closed at the provider now. Inside the
+ * consumer's transaction. */
+TF_MUSTCHECK tf_code payment_hurry(tf_ctx *ctx, tf_pg_conn *conn, int64_t order_no, int64_t except_payment_id);
 
-/* Brings the stored payment in line with a provider's word: state, outbox event, in one transaction. notice: the
- * verified notification that said it, stored in the same transaction; or NULL. *ret_payment is the payment afterwards.
- * TF_NOT_FOUND for an unknown payment. */
+/* A provider's word on a payment: the verified notification that said it (channel, body), or what its books answered
+ * when they were asked (channel NULL). */
 struct payment_word {
     int64_t payment_id;
     const struct charge_answer *answer;
-    const char *channel; /* of the notification, or NULL */
+    const char *channel;
     const void *body;
     size_t size;
 };
+/* Brings the stored payment in line with the word: state, event and the notification itself in one transaction.
+ * *ret_payment is the payment afterwards. TF_NOT_FOUND for an unknown payment, or one of another channel. */
 TF_MUSTCHECK tf_code payment_apply(tf_ctx *ctx, const struct payment_word *word, struct payment *ret_payment);
 
 /* Takes up to n payments whose question is due, moving their next question on (a lease for whoever dies). */

@@ -11,15 +11,19 @@ static const struct tf_pg_stmt insert_refund = {
     "VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $9) ON CONFLICT (bucket, refund_id) DO NOTHING",
     true};
 static const struct tf_pg_stmt claim = {
-    "refund_claim",
-    "UPDATE refund r SET attempts = attempts + 1, next_try_at = $1 + least(60000, 1000 * 2 ^ least(attempts, 10)) * "
-    "interval '1 ms' "
-    "FROM (SELECT bucket, refund_id FROM refund WHERE next_try_at <= $1 ORDER BY next_try_at LIMIT $2 FOR UPDATE SKIP "
-    "LOCKED) due "
-    "WHERE r.bucket = due.bucket AND r.refund_id = due.refund_id "
-    "RETURNING r.refund_id, r.payment_id, r.order_no, r.organiser_id, r.amount_minor, r.attempts, "
-    "(SELECT p.method FROM payment p WHERE p.bucket = r.bucket AND p.payment_id = r.payment_id)",
-    true};
+    .name = "refund_claim",
+    .sql = "UPDATE refund r SET attempts = attempts + 1,"
+           " next_try_at = $1 + least(60000, 1000 * 2 ^ least(attempts, 10)) * interval '1 ms'"
+           " FROM (SELECT bucket, refund_id FROM refund WHERE next_try_at <= $1"
+           " ORDER BY next_try_at LIMIT $2 FOR UPDATE SKIP LOCKED) due"
+           " LEFT JOIN LATERAL (SELECT p.method, p.currency FROM refund d JOIN payment p"
+           " ON p.bucket = (d.payment_id & 1023)::int2 AND p.payment_id = d.payment_id"
+           " WHERE d.bucket = due.bucket AND d.refund_id = due.refund_id) paid ON true"
+           " WHERE r.bucket = due.bucket AND r.refund_id = due.refund_id"
+           " RETURNING r.refund_id, r.payment_id, r.order_no, r.organiser_id, r.amount_minor, r.attempts, r.currency,"
+           " paid.method, paid.currency",
+    .writes = true,
+};
 static const struct tf_pg_stmt succeeded = {"refund_succeeded",
                                             "UPDATE refund SET state = 'SUCCEEDED', succeeded_at = $3, next_try_at = "
                                             "NULL WHERE bucket = $1 AND refund_id = $2 AND state = 'PROCESSING'",
@@ -69,7 +73,9 @@ tf_code refund_claim(tf_ctx *ctx, tf_time now, int n, struct refund **ret_refund
             .organiser_id = tf_pg_get_int(r, (int)i, 3),
             .amount_minor = tf_pg_get_int(r, (int)i, 4),
             .attempts = (int)tf_pg_get_int(r, (int)i, 5),
-            .method = tf_pg_get_text(r, (int)i, 6),
+            .currency = tf_pg_get_text(r, (int)i, 6),
+            .method = tf_pg_get_text(r, (int)i, 7),
+            .payment_currency = tf_pg_get_text(r, (int)i, 8),
         };
     return TF_OK;
 }

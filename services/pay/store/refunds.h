@@ -6,7 +6,8 @@
 
 struct refund {
     int64_t refund_id, payment_id, order_no, organiser_id, amount_minor;
-    const char *method; /* of the payment */
+    const char *currency;
+    const char *method, *payment_currency; /* of the payment; NULL: there is none */
     int attempts;
 };
 

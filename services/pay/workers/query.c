@@ -4,7 +4,9 @@
 #include "services/pay/store/payments.h"
 #include "services/pay/workers/workers.h"
 
-enum { BATCH = 50 };
+/* What one tick's deadline has room for while the provider times out; a full batch is followed by the next tick at
+ * once, with fresh memory. */
+enum { BATCH = 20 };
 
 static void settle_one(tf_ctx *ctx, const struct payment *p)
 {
@@ -15,8 +17,10 @@ static void settle_one(tf_ctx *ctx, const struct payment *p)
     tf_code code;
 
     if (!provider) return; /* no longer offered: the lease brings it back when it is */
-    code = ctx->clock->wall_us(ctx->clock) >= p->expires_at ? provider->close(ctx, p->payment_id, &answer)
-                                                            : provider->query(ctx, p->payment_id, &answer);
+    if (ctx->clock->wall_us(ctx->clock) >= p->expires_at)
+        code = provider->close(ctx, p->payment_id, &answer);
+    else
+        code = provider->query(ctx, p->payment_id, &answer);
     if (!code) code = payment_apply(ctx, &word, &after);
     if (code) {
         tf_log(TF_LOG_DEBUG, "payment not settled yet", "cause", ctx->error.internal, NULL);
@@ -30,9 +34,9 @@ void query_tick(tf_ctx *ctx, void *arg)
     size_t n;
 
     (void)arg;
-    do {
-        if (payment_claim(ctx, ctx->clock->wall_us(ctx->clock), BATCH, &due, &n)) return;
-        for (size_t i = 0; i < n && tf_ctx_left_us(ctx) > 0; i++)
-            settle_one(ctx, &due[i]);
-    } while (n == BATCH && tf_ctx_left_us(ctx) > 0);
+    if (payment_claim(ctx, ctx->clock->wall_us(ctx->clock), BATCH, &due, &n)) return;
+
+    for (size_t i = 0; i < n && tf_ctx_left_us(ctx) > 0; i++)
+        settle_one(ctx, &due[i]);
+    if (n == BATCH) tf_periodic_wake(pay_state(ctx)->queries);
 }
