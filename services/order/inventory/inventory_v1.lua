@@ -107,7 +107,7 @@ end
 ---- a plan: what one call has seen and wants to change; written at the end ------------------------------------------------------------------
 
 local function plan(call, m, g, o)
-  return {call = call, m = m, g = g, o = o, cells = {}, n = 0, was = {}, now = {}, blocks = {}}
+  return {call = call, m = m, g = g, o = o, cells = {}, n = 0, was = {}, now = {}, blocks = {}, spot = {}}
 end
 
 -- The part of block first … last that lies in the cell's window.
@@ -117,6 +117,20 @@ local function overlap(cell, first, last)
   if last > left + SPAN - 1 then last = left + SPAN - 1 end
   if first > last then return 0 end
   return P[left + SPAN - first] - P[left + SPAN - 1 - last]
+end
+
+-- A cell's window v as the server has it; what this call took before is taken off.
+local function seen_window(s, c, v)
+  s.was[c] = v
+  for j = 1, #s.blocks do v = v - overlap(c, s.blocks[j][1], s.blocks[j][2]) end
+  s.now[c] = v
+end
+
+local function look_at(s, c)
+  if s.now[c] then return end
+  s.n = s.n + 1
+  s.cells[s.n] = c
+  seen_window(s, c, s.call('BITFIELD_RO', s.m, 'GET', 'u40', HEAD_BITS + 16 * c - LEFT)[1])
 end
 
 local function look(s, cells)
@@ -133,12 +147,7 @@ local function look(s, cells)
   end
   if n == 2 then return end
   local w = s.call(unpack_(a))
-  for i = 1, #w do
-    local c, v = s.cells[from + i], w[i]
-    s.was[c] = v
-    for j = 1, #s.blocks do v = v - overlap(c, s.blocks[j][1], s.blocks[j][2]) end
-    s.now[c] = v
-  end
+  for i = 1, #w do seen_window(s, s.cells[from + i], w[i]) end
 end
 
 local function is_free(s, place)            -- its cell was looked at
@@ -149,14 +158,20 @@ end
 -- Takes k free places from first on; the first one's cell was looked at.
 local function take(s, first, k)
   local last = first + k - 1
-  local c0, c1, cells = floor(first / 16), floor(last / 16), {}
+  local c0, c1 = floor(first / 16), floor(last / 16)
   local left = 16 * c0 - LEFT
   if floor(s.now[c0] / P[left + SPAN - first]) % 2 == 1 then    -- the place before is free: longer runs end here
     c0 = floor((first - s.o.kmax + 1) / 16)
     if c0 < 2 then c0 = 2 end
   end
-  for c = c0, c1 do cells[#cells + 1] = c end
-  look(s, cells)
+  if c1 - c0 < 2 then
+    look_at(s, c0)
+    look_at(s, c1)
+  else
+    local cells = {}
+    for c = c0, c1 do cells[#cells + 1] = c end
+    look(s, cells)
+  end
   for i = 1, s.n do
     local c = s.cells[i]
     s.now[c] = s.now[c] - overlap(c, first, last)
@@ -191,13 +206,18 @@ local function reindex(s, a, n)
     if s.was[c] ~= s.now[c] then
       local from, to, bit = longest(s.now[c], s.o.kmax), longest(s.was[c], s.o.kmax), '0'
       if from ~= to then
-        local at = s.o.cell_table + 4 * c
-        local t, b2, b1, b0 = s.call('GETRANGE', s.g, at, at + 3):byte(1, 4)
-        local tier = s.o.tiers[t]
-        local rank = (b2 * 256 + b1) * 256 + b0
+        local spot = s.spot[c]                -- its bit in the index's first bitmap, and the stride
+        if not spot then
+          local at = s.o.cell_table + 4 * c
+          local t, b2, b1, b0 = s.call('GETRANGE', s.g, at, at + 3):byte(1, 4)
+          spot = s.o.tiers[t].index + (b2 * 256 + b1) * 256 + b0
+          s.spot[c] = spot
+          s.spot[-c] = s.o.tiers[t].stride
+        end
+        local stride = s.spot[-c]
         if from > to then from, to, bit = to, from, '1' end
         for k = from + 1, to do
-          a[n + 1], a[n + 2], a[n + 3], a[n + 4] = 'SET', 'u1', tier.index + (k - 1) * tier.stride + rank, bit
+          a[n + 1], a[n + 2], a[n + 3], a[n + 4] = 'SET', 'u1', spot + (k - 1) * stride, bit
           n = n + 4
         end
       end
@@ -225,7 +245,8 @@ local function best(s, t, k)
     if x < 0 then return end
     local at = tier.ranks + 8 * (x - b0)
     local cell, focal = sunpack('>I4I4', call('GETRANGE', s.g, at, at + 7))
-    look(s, {cell})
+    look_at(s, cell)
+    s.spot[cell], s.spot[-cell] = tier.index + x - b0, tier.stride
     local start, clean = choose(s.now[cell], cell, k, focal)
     if start then
       local left = b1 - x
@@ -301,12 +322,12 @@ local function next_release(call, due, show, now, intents_until)
 end
 
 -- Takes the choices into the plan; a refusal instead when one cannot be met.
-local function take_choices(s, K, known, show, now, intents_until, choices)
+local function take_choices(s, K, A, from, known)
   local asked = {}
-  for i = 1, #choices do
-    local t, k, may_split = choices[i][1], choices[i][2], choices[i][3]
+  for i = from, #A, 3 do
+    local t, k, may_split = number(A[i]), number(A[i + 1]), A[i + 2] == '1'
     local tier = s.o.tiers[t]
-    if not tier or asked[t] or k < 1 or k > s.o.kmax then error('BAD choice of ' .. k .. ' in tier ' .. t) end
+    if not tier or asked[t] or k < 1 or k > s.o.kmax then error('BAD choice of ' .. A[i + 1] .. ' in tier ' .. A[i]) end
     asked[t] = true
     local start = tier.cells > 0 and best(s, t, k)
     if start then
@@ -318,7 +339,7 @@ local function take_choices(s, K, known, show, now, intents_until, choices)
       else
         local held = tier.places - free - count(s.call, s.m, s.o, tier, 1) - count(s.call, s.m, s.o, tier, 2)
         local why = free >= k and 'NO_ADJACENT' or (free == 0 and held == 0) and 'SOLD_OUT' or 'NONE_FREE'
-        return {why, known, t, free, held, held > 0 and next_release(s.call, K[6], show, now, intents_until) or 0}
+        return {why, known, t, free, held, held > 0 and next_release(s.call, K[6], A[1], number(A[8]), number(A[9])) or 0}
       end
     end
   end
@@ -353,7 +374,7 @@ end
 -- HELD or AGAIN epoch order version place …; else the refusal with what it needs. An order number comes here once.
 local function hold(K, A)
   local call, m, g, h, u, p, due, r = redis.call, K[1], K[2], K[3], K[4], K[5], K[6], K[7]
-  local show, order, user, body, limit, now = A[1], A[2], A[3], A[4], number(A[6]), number(A[8])
+  local show, order, user, body, limit = A[1], A[2], A[3], A[4], number(A[6])
   local o, version, terms, state = enter(call, m, show)
   if not o then return {'CLOSED'} end
 
@@ -372,18 +393,12 @@ local function hold(K, A)
   local known = mine and 1 or 0
   if state ~= 1 then return {state == 3 and 'WITHDRAWN' or 'PAUSED', known} end
 
-  local persons, people, choices, places, n, at = number(A[11]), {}, {}, {}, 0, 0
-  for i = 1, persons do people[i] = A[11 + i] end
-  at = 12 + persons
-  if A[at] == 'P' then
-    for i = at + 1, #A do places[#places + 1] = number(A[i]) end
-    n = #places
+  local persons, n = number(A[11]), 0
+  local at = 13 + persons                     -- of the first place or choice
+  if A[at - 1] == 'P' then
+    n = #A - at + 1
   else
-    for i = at + 1, #A, 3 do
-      local k = number(A[i + 1])
-      choices[#choices + 1] = {number(A[i]), k, A[i + 2] == '1'}
-      n = n + k
-    end
+    for i = at + 1, #A, 3 do n = n + number(A[i]) end
   end
 
   local tickets, pending = '0', ''
@@ -392,18 +407,24 @@ local function hold(K, A)
   tickets = number(tickets)
   if tickets + n > limit then return {'LIMIT', known, limit > tickets and limit - tickets or 0} end
   if persons > 0 then
-    local owners, seen = call('HMGET', p, unpack_(people)), {}
+    local owners, seen = call('HMGET', p, unpack_(A, 12, 11 + persons)), {}
     for i = 1, persons do
-      if owners[i] or seen[people[i]] then return {'PERSON', known, i - 1} end
-      seen[people[i]] = true
+      local person = A[11 + i]
+      if owners[i] or seen[person] then return {'PERSON', known, i - 1} end
+      seen[person] = true
     end
   end
 
   local s = plan(call, m, g, o)
   local refusal
   if n == 0 or n > 20 then error('BAD number of places') end
-  if #places > 0 then refusal = take_places(s, known, version, places)
-  else refusal = take_choices(s, K, known, show, now, number(A[9]), choices) end
+  if A[at - 1] == 'P' then
+    local places = {}
+    for i = at, #A do places[#places + 1] = number(A[i]) end
+    refusal = take_places(s, known, version, places)
+  else
+    refusal = take_choices(s, K, A, at, known)
+  end
   if refusal then return refusal end
 
   local a, c = {'BITFIELD', m}, 2
@@ -417,11 +438,11 @@ local function hold(K, A)
   c = reindex(s, a, c)
   -- Nothing above wrote; nothing below refuses.
   reply[4] = write(s, a, c)
-  call('HSET', h, order, 'H ' .. user .. ' ' .. body .. ' ' .. concat(reply, ',', 5) .. ' ' .. (persons > 0 and concat(people, ',') or '-'))
+  call('HSET', h, order, 'H ' .. user .. ' ' .. body .. ' ' .. concat(reply, ',', 5) .. ' ' .. (persons > 0 and concat(A, ',', 12, 11 + persons) or '-'))
   call('HSET', u, user, (tickets + n) .. pending .. ' ' .. order)
   if persons > 0 then
     local f = {'HSET', p}
-    for i = 1, persons do f[#f + 1], f[#f + 2] = people[i], order end
+    for i = 1, persons do f[#f + 1], f[#f + 2] = A[11 + i], order end
     call(unpack_(f))
   end
   call('SET', r, order, 'EX', A[10])

@@ -20,7 +20,7 @@ enum {
 };
 static const size_t RUN_ARENA_MAX = (size_t)512 << 20; /* all live tickets of a show of 100,000 places, several times */
 
-static tf_counter alarms = TF_COUNTER("tf_order_conflicts_total", "Places that PostgreSQL refused although Redis had given them", NULL);
+static tf_counter alarms = TF_COUNTER("tf_order_conflicts_total", "Places that Redis gave twice and PostgreSQL refused: must stay 0", NULL);
 
 /* Shows that are or will be on sale, the next to open first. */
 static const struct tf_pg_stmt select_shows = {
