@@ -30,7 +30,7 @@ while [ $# -gt 0 ]; do
     shift
     ;;
   -h | --help)
-    sed -n '2,3s/^# //p' "$TF_ROOT/deploy/local/commands/up.sh"
+    sed -n '1s/^# /usage: /p' "$TF_ROOT/deploy/local/commands/up.sh"
     exit 0
     ;;
   *) tf_die "up: unknown argument '$1'" ;;
