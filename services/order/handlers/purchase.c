@@ -2,8 +2,6 @@
  * due time. */
 #include "services/order/handlers/purchase.h"
 
-#include "common/base/log.h"
-#include "common/base/metrics.h"
 #include "common/chassis/service.h"
 #include "common/crypto/crypto.h"
 #include "services/order/commit/commit.h"
@@ -22,9 +20,6 @@
 #include <string.h>
 
 enum { HOLD_TRIES = 2 };
-
-static tf_counter conflicts =
-    TF_COUNTER("tf_order_conflicts_total", "Places that Redis gave twice and PostgreSQL refused: must stay 0", NULL);
 
 static uint32_t random_u32(void)
 {
@@ -227,16 +222,6 @@ static void give_back(tf_ctx *ctx, const struct purchase *purchase)
     tf_error_clear(ctx);
 }
 
-static void alarm_conflict(const struct purchase *purchase)
-{
-    tf_counter_add(&conflicts, 1);
-    tf_log(TF_LOG_ERROR, "a place was given twice in one generation", "show_id",
-           tf_log_int((char[TF_LOG_INT]){0}, purchase->sale->show_id), "order_no",
-           tf_log_int((char[TF_LOG_INT]){0}, purchase->hold.order_no), "epoch",
-           tf_log_int((char[TF_LOG_INT]){0}, purchase->hold.epoch), NULL);
-    generation_conflict(purchase->sale->show_id, tf_mono_us());
-}
-
 tf_code purchase_commit(tf_ctx *ctx, struct purchase *purchase)
 {
     struct new_ticket tickets[SALE_ORDER_PLACES_MAX];
@@ -277,8 +262,8 @@ tf_code purchase_commit(tf_ctx *ctx, struct purchase *purchase)
     case COMMIT_PERSON:
         give_back(ctx, purchase);
         return refuse_person(ctx, -1);
-    case COMMIT_CONFLICT:
-        alarm_conflict(purchase);
+    case COMMIT_CONFLICT: /* the committer, which hears of it even when we do not, has counted and told it */
+        generation_conflict(purchase->sale->show_id, tf_mono_us());
         return refuse_rebuilding(ctx, random_u32());
     }
     return tf_fail(ctx, TF_INTERNAL, "commit answered %d", (int)answer.result);
