@@ -1,5 +1,5 @@
 /* The list of migrations: order, names, checksums. */
-#include "tests/unit/pg/unit.h"
+#include "tests/unit/with_ctx.h"
 
 #include "common/pg/migration.h"
 

@@ -1,5 +1,5 @@
 /* Parameters in PostgreSQL's binary form, byte by byte. */
-#include "tests/unit/pg/unit.h"
+#include "tests/unit/with_ctx.h"
 
 #include "common/pg/params.h"
 #include "common/pg/pg.h"

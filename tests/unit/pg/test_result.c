@@ -1,5 +1,5 @@
 /* Reading results: every type and its NULL, and arrays. */
-#include "tests/unit/pg/unit.h"
+#include "tests/unit/with_ctx.h"
 
 #include "common/pg/params.h"
 #include "common/pg/result.h"

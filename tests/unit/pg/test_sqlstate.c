@@ -1,5 +1,5 @@
 /* What each SQLSTATE means to the caller. */
-#include "tests/unit/pg/unit.h"
+#include "tests/unit/with_ctx.h"
 
 #include "common/pg/sqlstate.h"
 

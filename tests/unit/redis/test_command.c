@@ -1,5 +1,5 @@
 /* Commands on the wire, byte by byte. */
-#include "tests/unit/redis/unit.h"
+#include "tests/unit/with_ctx.h"
 
 #include "common/redis/command.h"
 

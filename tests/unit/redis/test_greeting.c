@@ -1,5 +1,5 @@
 /* What a connection says first, and which answers it takes. */
-#include "tests/unit/redis/unit.h"
+#include "tests/unit/with_ctx.h"
 
 #include "common/redis/link.h"
 #include "common/redis/reply.h"

@@ -1,5 +1,5 @@
 /* Replies: copies are deep, whole and the caller's own. */
-#include "tests/unit/redis/unit.h"
+#include "tests/unit/with_ctx.h"
 
 #include "common/redis/reply.h"
 

@@ -1,5 +1,5 @@
 /* Streams: rests between deliveries, entries and pending rows out of replies. */
-#include "tests/unit/redis/unit.h"
+#include "tests/unit/with_ctx.h"
 
 #include "common/redis/reply.h"
 #include "common/redis/stream_batch.h"

@@ -1,4 +1,4 @@
-/* What the tests of this room share: a context, and comparisons that name the row. */
+/* What the tests of the store adapters share: a context for each test, and comparisons that name the row. */
 #pragma once
 
 #include <setjmp.h>
