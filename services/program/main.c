@@ -19,8 +19,7 @@ static const struct tf_setting settings[] = {
 int main(int argc, char **argv)
 {
     static const struct tf_rpc_service *const rpc_services[] = {&program_service, NULL};
-    static const struct tf_bus_consumer consumers[] = {
-        {.topic = "stock", .handler = stock_event}, {.topic = NULL}};
+    static const struct tf_bus_consumer consumers[] = {{.topic = "stock", .handler = stock_event}, {.topic = NULL}};
     static const struct tf_service service = {
         .name = "program",
         .purpose = "programmes, venues, seat plans and shows: what is on offer",

@@ -10,9 +10,9 @@
 
 enum { PICTURE_MAX = 1000, CONTENT_BYTES_MAX = CATALOGUE_BYTES_MAX + 1024 * 1024 };
 
-const char *const program_text_names[] = {"detail",   "notice",     "refund_rule",      "real_name_rule", "child_rule",
-                                          "delivery", "entry_rule", "prohibited_items", "running_time",   "invoice",
-                                          NULL};
+const char *const program_text_names[] = {"detail",       "notice",   "refund_rule", "real_name_rule",
+                                          "child_rule",   "delivery", "entry_rule",  "prohibited_items",
+                                          "running_time", "invoice",  NULL};
 
 /* ---- what every object has -------------------------------------------------------------------------------------- */
 
@@ -69,7 +69,8 @@ static bool ref_new(struct reading *r, const struct path *at, struct names *refs
 
 /* ---- organisers, venues, plans ---------------------------------------------------------------------------------- */
 
-static bool organiser_read(struct reading *r, const struct path *at, const tf_json *value, struct catalogue_organiser *o)
+static bool organiser_read(struct reading *r, const struct path *at, const tf_json *value,
+                           struct catalogue_organiser *o)
 {
     static const struct member members[] = {{"ref", true}, {"name", true}, {NULL, false}};
 
@@ -93,8 +94,8 @@ static bool venue_read(struct reading *r, const struct path *at, const tf_json *
 }
 
 static const struct member plan_members[] = {
-    {"ref", true},       {"organiser", false}, {"venue", true}, {"stage", false}, {"sections", false},
-    {"seating_plan", false}, {"zones", false}, {"areas", false}, {"notes", false}, {NULL, false}};
+    {"ref", true},           {"organiser", false}, {"venue", true},  {"stage", false}, {"sections", false},
+    {"seating_plan", false}, {"zones", false},     {"areas", false}, {"notes", false}, {NULL, false}};
 
 static bool catalogue_plan_read(struct reading *r, const struct path *at, const tf_json *value,
                                 struct catalogue_plan *p)
@@ -131,9 +132,9 @@ static bool program_texts_read(struct reading *r, const struct path *at, const t
                                struct catalogue_program *p)
 {
     static const struct member members[] = {
-        {"detail", false},     {"notice", false},   {"refund_rule", false}, {"real_name_rule", false},
-        {"child_rule", false}, {"delivery", false}, {"entry_rule", false},  {"prohibited_items", false},
-        {"running_time", false}, {"invoice", false}, {NULL, false}};
+        {"detail", false},       {"notice", false},   {"refund_rule", false}, {"real_name_rule", false},
+        {"child_rule", false},   {"delivery", false}, {"entry_rule", false},  {"prohibited_items", false},
+        {"running_time", false}, {"invoice", false},  {NULL, false}};
     const tf_json *texts = tf_json_get(value, "texts");
     const struct path *here = PATH_MEMBER(at, "texts");
     bool good = true;
@@ -173,10 +174,9 @@ static bool shows_read(struct reading *r, const struct path *at, const tf_json *
 
 static bool program_read(struct reading *r, const struct path *at, const tf_json *value, struct catalogue_program *p)
 {
-    static const struct member members[] = {{"ref", true},      {"organiser", false}, {"title", true},
-                                            {"performers", false}, {"category", false}, {"picture", false},
-                                            {"group", false},   {"texts", false},     {"shows", false},
-                                            {NULL, false}};
+    static const struct member members[] = {
+        {"ref", true},      {"organiser", false}, {"title", true},  {"performers", false}, {"category", false},
+        {"picture", false}, {"group", false},     {"texts", false}, {"shows", false},      {NULL, false}};
     bool good;
 
     if (!object_read(r, at, value, members, &p->object)) return false;
@@ -270,8 +270,7 @@ bool catalogue_read(struct reading *r, const tf_json *document, int64_t hold_flo
     struct file_arrays arrays;
     const tf_json *format = tf_json_get(document, "format");
 
-    if (tf_json_type(document) == TF_JSON_OBJECT && format &&
-        strcmp(tf_json_string(format, ""), CATALOGUE_FORMAT) != 0)
+    if (tf_json_type(document) == TF_JSON_OBJECT && format && strcmp(tf_json_string(format, ""), CATALOGUE_FORMAT) != 0)
         return fault_add(r->faults, PATH_MEMBER(NULL, "format"), "must be \"" CATALOGUE_FORMAT "\"");
     if (!read_object(r, NULL, document, members)) return false;
     if (!arrays_read(r, document, &arrays, &c)) return false;

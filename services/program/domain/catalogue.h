@@ -1,7 +1,7 @@
 /* An organiser's file (docs/import-format.md), read and checked as far as the file alone allows.
  *
- * Objects refer to one another by ref; what a ref means, in the file or among what is stored, is decided by who writes the
- * catalogue. Each object has a digest of its content, so that the same file again is known to change nothing. */
+ * Objects refer to one another by ref; what a ref means, in the file or among what is stored, is decided by who writes
+ * the catalogue. Each object has a digest of its content, so that the same file again is known to change nothing. */
 #pragma once
 
 #include "services/program/domain/show.h"
@@ -43,7 +43,7 @@ struct catalogue_plan {
     struct plan *plan;
 };
 struct catalogue_show {
-    struct object object; /* its organiser is the programme's */
+    struct object object;  /* its organiser is the programme's */
     size_t program, index; /* /programs/<program>/shows/<index> */
     struct show show;
 };
@@ -66,7 +66,7 @@ struct catalogue {
 /* Reads the whole document. False: see the faults. Strings are borrowed from the document. */
 bool catalogue_read(struct reading *r, const tf_json *document, int64_t hold_floor_s, struct catalogue *ret_catalogue);
 
-/* Stored documents again: canonical JSON of a plan or show as `object.document` gave it. The JSON must outlive the result;
- * the caller frees *ret_json. False: the document is not what this program once stored, or memory is short. */
+/* Stored documents again: canonical JSON of a plan or show as `object.document` gave it. The JSON must outlive the
+ * result; the caller frees *ret_json. False: the document is not what this program once stored, or memory is short. */
 bool stored_plan_read(struct reading *r, const char *document, tf_json **ret_json, struct plan **ret_plan);
 bool stored_show_read(struct reading *r, const char *document, tf_json **ret_json, struct show *ret_show);

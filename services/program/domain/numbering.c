@@ -89,12 +89,11 @@ static bool area_number(struct numberer *n, int area, int tier)
     return true;
 }
 
-bool place_map_make(tf_arena *arena, const struct plan *plan, const struct show *show,
-                    const struct painting *painting, struct place_map *ret_map)
+bool place_map_make(tf_arena *arena, const struct plan *plan, const struct show *show, const struct painting *painting,
+                    struct place_map *ret_map)
 {
     struct place_map map = {.row_segments = TF_NEW_ARRAY(arena, int32_t, (size_t)plan->n_seats)};
-    struct numberer n = {
-        .arena = arena, .plan = plan, .painting = painting, .map = &map, .next = PLACE_NO_FIRST};
+    struct numberer n = {.arena = arena, .plan = plan, .painting = painting, .map = &map, .next = PLACE_NO_FIRST};
 
     if (!map.row_segments) return false;
     memset(map.row_segments, -1, (size_t)plan->n_seats * sizeof(map.row_segments[0]));

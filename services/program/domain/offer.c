@@ -18,8 +18,8 @@ OfferState offer_state(const struct offer_facts *facts, tf_time now)
 OfferState offer_better(OfferState a, OfferState b)
 {
     static const int ranks[] = {
-        [OFFER_STATE_UNSPECIFIED] = 0, [OFFER_STATE_ENDED] = 1,         [OFFER_STATE_SOLD_OUT] = 2,
-        [OFFER_STATE_PAUSED] = 3,      [OFFER_STATE_SOON] = 4,          [OFFER_STATE_NONE_FREE_NOW] = 5,
+        [OFFER_STATE_UNSPECIFIED] = 0, [OFFER_STATE_ENDED] = 1, [OFFER_STATE_SOLD_OUT] = 2,
+        [OFFER_STATE_PAUSED] = 3,      [OFFER_STATE_SOON] = 4,  [OFFER_STATE_NONE_FREE_NOW] = 5,
         [OFFER_STATE_ON_SALE] = 6,
     };
 

@@ -28,8 +28,8 @@ static void claim_place(void *arg, int seat, int area)
     if (claim->grade == b->claim.grade && claim->tier != b->claim.tier) {
         if (b->good)
             b->good = fault_add(b->r->faults, b->at, "takes places that %s%s%s takes too",
-                                claim->tier ? "tier \"" : "not_on_sale", claim->tier ? b->show->tiers[claim->tier - 1].ref : "",
-                                claim->tier ? "\"" : "");
+                                claim->tier ? "tier \"" : "not_on_sale",
+                                claim->tier ? b->show->tiers[claim->tier - 1].ref : "", claim->tier ? "\"" : "");
         return;
     }
     *claim = b->claim;

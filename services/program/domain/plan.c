@@ -149,8 +149,7 @@ static bool keys_differ(struct plan_draft *d, const struct path *at)
         names_add(&keys, p->sections[i].key, i);
     for (int i = 0; i < p->n_areas; i++)
         if (names_add(&keys, p->areas[i].key, i) >= 0)
-            good = fault_add(d->r->faults,
-                             PATH_MEMBER(PATH_INDEX(PATH_MEMBER(at, "areas"), (size_t)i), "area"),
+            good = fault_add(d->r->faults, PATH_MEMBER(PATH_INDEX(PATH_MEMBER(at, "areas"), (size_t)i), "area"),
                              "\"%s\" is the name of another section or area", p->areas[i].key);
     return good;
 }

@@ -1,8 +1,8 @@
-/* A seat plan: sections with rows of seats, standing areas, shapes to draw. One model for both forms in which a file may
- * give it: rows in words (plan_words.c) and the open seating-plan JSON (plan_open.c). Pure; lives in an arena.
+/* A seat plan: sections with rows of seats, standing areas, shapes to draw. One model for both forms in which a file
+ * may give it: rows in words (plan_words.c) and the open seating-plan JSON (plan_open.c). Pure; lives in an arena.
  *
- * Coordinates are in the plan's own units, x to the right, y away from the stage at the top. Rows are sorted by section,
- * in the file's order within it; seats of a row stand from left to right in one run of `seats`. */
+ * Coordinates are in the plan's own units, x to the right, y away from the stage at the top. Rows are sorted by
+ * section, in the file's order within it; seats of a row stand from left to right in one run of `seats`. */
 #pragma once
 
 #include "services/program/domain/read.h"
@@ -72,8 +72,8 @@ struct plan_shape {
     enum plan_shape_kind kind;
     int32_t x, y;
     double rotation;
-    int32_t width, height;  /* rectangle; ellipse and circle: twice the radii */
-    const int32_t *points;  /* polygon: x and y by turns, relative to x, y */
+    int32_t width, height; /* rectangle; ellipse and circle: twice the radii */
+    const int32_t *points; /* polygon: x and y by turns, relative to x, y */
     int n_points;
     const char *text, *text_color; /* or NULL */
     int32_t text_x, text_y, text_size;

@@ -68,8 +68,8 @@ static bool nullable_word(struct open_plan *o, const struct path *at, const tf_j
 static bool seat_read(struct open_plan *o, const struct path *at, const tf_json *value, const char *template,
                       struct point origin)
 {
-    static const struct member members[] = {{"seat_guid", true}, {"seat_number", true},      {"position", true},
-                                            {"category", true},  {"uuid", false},            {"radius", false},
+    static const struct member members[] = {{"seat_guid", true},        {"seat_number", true}, {"position", true},
+                                            {"category", true},         {"uuid", false},       {"radius", false},
                                             {"start_direction", false}, {NULL, false}};
     static const char *const directions[] = {"<", ">", "<>", NULL};
     struct plan_draft *d = o->draft;
@@ -104,19 +104,17 @@ static bool seat_read(struct open_plan *o, const struct path *at, const tf_json 
         const char *hole = strstr(template, "%s");
 
         if (hole)
-            seat->label =
-                tf_arena_printf(d->r->arena, "%.*s%s%s", (int)(hole - template), template, number, hole + 2);
+            seat->label = tf_arena_printf(d->r->arena, "%.*s%s%s", (int)(hole - template), template, number, hole + 2);
         if (!seat->label) return fault_add(d->r->faults, at, "takes too much memory");
     }
     return true;
 }
 
-static bool row_read(struct open_plan *o, const struct path *at, const tf_json *value, int section,
-                     struct point origin)
+static bool row_read(struct open_plan *o, const struct path *at, const tf_json *value, int section, struct point origin)
 {
-    static const struct member members[] = {{"row_number", true}, {"row_label", false},           {"seat_label", false},
-                                            {"uuid", false},      {"row_number_position", false}, {"position", false},
-                                            {"seats", true},      {NULL, false}};
+    static const struct member members[] = {
+        {"row_number", true},           {"row_label", false}, {"seat_label", false}, {"uuid", false},
+        {"row_number_position", false}, {"position", false},  {"seats", true},       {NULL, false}};
     static const char *const sides[] = {"start", "end", "both", NULL};
     struct plan_draft *d = o->draft;
     const char *number = NULL, *label = NULL, *template = NULL;
@@ -145,8 +143,8 @@ static bool row_read(struct open_plan *o, const struct path *at, const tf_json *
     if (label) {
         const char *hole = strstr(label, "%s");
 
-        row->label = hole ? tf_arena_printf(d->r->arena, "%.*s%s%s", (int)(hole - label), label, number, hole + 2)
-                          : label;
+        row->label =
+            hole ? tf_arena_printf(d->r->arena, "%.*s%s%s", (int)(hole - label), label, number, hole + 2) : label;
         if (!row->label) return fault_add(d->r->faults, at, "takes too much memory");
     }
     return true;
@@ -239,10 +237,10 @@ static bool shape_text_read(struct open_plan *o, const struct path *at, const tf
 
 static bool shape_read(struct open_plan *o, const struct path *at, const tf_json *value, struct point origin)
 {
-    static const struct member members[] = {{"shape", true},   {"polygon", false},  {"rectangle", false},
-                                            {"ellipse", false}, {"circle", false},   {"text", false},
-                                            {"position", true}, {"rotation", false}, {"color", false},
-                                            {"border_color", false}, {"uuid", false}, {NULL, false}};
+    static const struct member members[] = {{"shape", true},         {"polygon", false},  {"rectangle", false},
+                                            {"ellipse", false},      {"circle", false},   {"text", false},
+                                            {"position", true},      {"rotation", false}, {"color", false},
+                                            {"border_color", false}, {"uuid", false},     {NULL, false}};
     struct plan_draft *d = o->draft;
     struct plan_shape *shape;
     int kind = 0;
@@ -319,8 +317,8 @@ static const char *nonempty(const tf_json *value, const char *name)
 static bool zone_read(struct open_plan *o, const struct path *element, const struct path *at, size_t index,
                       const tf_json *value)
 {
-    static const struct member members[] = {{"name", false},    {"zone_id", false}, {"uuid", false}, {"position", true},
-                                            {"rows", true},     {"areas", false},   {NULL, false}};
+    static const struct member members[] = {{"name", false}, {"zone_id", false}, {"uuid", false}, {"position", true},
+                                            {"rows", true},  {"areas", false},   {NULL, false}};
     struct plan_draft *d = o->draft;
     const char *name = NULL, *id = NULL;
     struct point origin = {0};
@@ -377,8 +375,7 @@ static bool categories_read(struct open_plan *o, const struct path *at, const tf
         const char *name = NULL;
         int n = d->plan->n_categories, index;
 
-        if (!read_object(d->r, here, value, members) ||
-            !read_string(d->r, here, value, "name", TEXT_NAME_MAX, &name)) {
+        if (!read_object(d->r, here, value, members) || !read_string(d->r, here, value, "name", TEXT_NAME_MAX, &name)) {
             good = false;
             continue;
         }

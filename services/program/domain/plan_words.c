@@ -89,8 +89,7 @@ static bool skipped(const tf_json *skip, const char *label)
 static bool row_label_add(struct reading *r, const struct path *at, struct group *group, const char *label)
 {
     if (!label) return fault_add(r->faults, at, "takes too much memory");
-    if (group->n_rows == GROUP_ROWS_MAX)
-        return fault_add(r->faults, at, "gives more than %d rows", GROUP_ROWS_MAX);
+    if (group->n_rows == GROUP_ROWS_MAX) return fault_add(r->faults, at, "gives more than %d rows", GROUP_ROWS_MAX);
     group->rows[group->n_rows++] = label;
     return true;
 }
@@ -233,15 +232,15 @@ static bool aisles_read(struct reading *r, const struct path *at, const tf_json 
 
 static bool group_read(struct reading *r, const struct path *at, const tf_json *value, struct group *group)
 {
-    static const struct member members[] = {
-        {"section", true},      {"rows", true},      {"seats_per_row", true}, {"tier", true},     {"name", false},
-        {"skip_rows", false},   {"numbering", false}, {"aisle_after", false},  {"entrance", false}, {"quality", false},
-        {"position", false},    {"rotation", false},  {NULL, false}};
+    static const struct member members[] = {{"section", true},    {"rows", true},         {"seats_per_row", true},
+                                            {"tier", true},       {"name", false},        {"skip_rows", false},
+                                            {"numbering", false}, {"aisle_after", false}, {"entrance", false},
+                                            {"quality", false},   {"position", false},    {"rotation", false},
+                                            {NULL, false}};
 
     *group = (struct group){.quality = -1};
     group->has_position = tf_json_get(value, "position") != NULL;
-    return read_object(r, at, value, members) &&
-           read_string(r, at, value, "section", TEXT_NAME_MAX, &group->section) &&
+    return read_object(r, at, value, members) && read_string(r, at, value, "section", TEXT_NAME_MAX, &group->section) &&
            read_string(r, at, value, "tier", TEXT_NAME_MAX, &group->tier) &&
            read_texts(r, at, value, "name", TEXT_NAME_MAX, &group->name) &&
            read_texts(r, at, value, "entrance", TEXT_NAME_MAX, &group->entrance) &&
@@ -315,7 +314,9 @@ static int group_section(struct words *words, const struct path *at, const struc
     if (index >= 0) {
         if (group->name || group->entrance || group->quality >= 0)
             fault_add(d->r->faults,
-                      PATH_MEMBER(at, group->name ? "name" : group->entrance ? "entrance" : "quality"),
+                      PATH_MEMBER(at, group->name       ? "name"
+                                      : group->entrance ? "entrance"
+                                                        : "quality"),
                       "is said where section \"%s\" begins", group->section);
         return index;
     }
@@ -338,8 +339,8 @@ static bool row_label_new(struct words *words, const struct path *at, const stru
 
     if (!key) return fault_add(r->faults, at, "takes too much memory");
     if (names_add(&words->rows, key, index) < 0) return true;
-    return fault_add(r->faults, PATH_MEMBER(at, "rows"), "row \"%s\" is in section \"%s\" already",
-                     group->rows[index], group->section);
+    return fault_add(r->faults, PATH_MEMBER(at, "rows"), "row \"%s\" is in section \"%s\" already", group->rows[index],
+                     group->section);
 }
 
 static bool group_set(struct words *words, const struct path *at, const struct group *group)
@@ -451,9 +452,7 @@ bool plan_read_words(struct plan_draft *d, const struct path *at, const tf_json 
     for (size_t i = 0; i < tf_json_size(groups); i++) {
         const struct path *here = PATH_INDEX(list, i);
 
-        if (!group_read(d->r, here, tf_json_at(groups, i), group) ||
-            !group_set(&words, here, group))
-            good = false;
+        if (!group_read(d->r, here, tf_json_at(groups, i), group) || !group_set(&words, here, group)) good = false;
     }
     return good && frame_fit(d, at);
 }

@@ -1,5 +1,5 @@
-/* What is made of a show when it is published: the sale snapshot for order and the seat plan for everybody. Pure: the same
- * inputs give the same bytes. */
+/* What is made of a show when it is published: the sale snapshot for order and the seat plan for everybody. Pure: the
+ * same inputs give the same bytes. */
 #pragma once
 
 #include "services/program/domain/numbering.h"
@@ -28,5 +28,6 @@ void seat_plan_write(tf_buf *out, const struct publication *publication);
 
 /* Color of a tier: its own, its category's in the plan, or one of ours by its number. */
 const char *tier_color(const struct publication *publication, size_t tier_index);
-/* True when the seats' labels are numbers that go up or down evenly: then told by the first and the step (1 for one). */
+/* True when the seats' labels are numbers that go up or down evenly: then told by the first and the step (1 for one).
+ */
 bool seat_labels_even(const struct plan_seat *seats, int32_t count, int32_t *ret_first, int32_t *ret_step);

@@ -11,8 +11,8 @@
 static const char *type_name(const tf_json *value)
 {
     static const char *const names[] = {
-        [TF_JSON_NULL] = "null",     [TF_JSON_BOOL] = "a boolean",  [TF_JSON_INT] = "a whole number",
-        [TF_JSON_REAL] = "a number", [TF_JSON_STRING] = "a string", [TF_JSON_ARRAY] = "an array",
+        [TF_JSON_NULL] = "null",        [TF_JSON_BOOL] = "a boolean",  [TF_JSON_INT] = "a whole number",
+        [TF_JSON_REAL] = "a number",    [TF_JSON_STRING] = "a string", [TF_JSON_ARRAY] = "an array",
         [TF_JSON_OBJECT] = "an object",
     };
 
@@ -68,8 +68,7 @@ static bool text_check(struct reading *r, const struct path *at, const char *s, 
     if (n > max) return fault_add(r->faults, at, "is %zu bytes long; at most %zu are taken", n, max);
     if (isspace((unsigned char)s[0]) || isspace((unsigned char)s[n - 1]))
         return fault_add(r->faults, at, "must not begin or end with a blank");
-    if (!lines)
-        return tf_has_control(s) ? fault_add(r->faults, at, "must not have control characters") : true;
+    if (!lines) return tf_has_control(s) ? fault_add(r->faults, at, "must not have control characters") : true;
     for (const char *c = s; *c; c++)
         if (((unsigned char)*c < 0x20 && *c != '\n' && *c != '\t') || *c == 0x7f)
             return fault_add(r->faults, at, "must not have control characters besides line breaks and tabs");
@@ -97,8 +96,7 @@ bool read_string(struct reading *r, const struct path *at, const tf_json *object
     return value ? read_string_value(r, PATH_MEMBER(at, name), value, max, ret_text) : true;
 }
 
-bool read_label_value(struct reading *r, const struct path *at, const tf_json *value, size_t max,
-                      const char **ret_text)
+bool read_label_value(struct reading *r, const struct path *at, const tf_json *value, size_t max, const char **ret_text)
 {
     const char *text;
 
@@ -117,8 +115,7 @@ bool read_int_value(struct reading *r, const struct path *at, const tf_json *val
     if (tf_json_type(value) != TF_JSON_INT)
         return fault_add(r->faults, at, "must be a whole number, not %s", type_name(value));
     number = tf_json_int(value, 0);
-    if (number < min || number > max)
-        return fault_add(r->faults, at, "must be from %" PRId64 " to %" PRId64, min, max);
+    if (number < min || number > max) return fault_add(r->faults, at, "must be from %" PRId64 " to %" PRId64, min, max);
     *ret_value = number;
     return true;
 }

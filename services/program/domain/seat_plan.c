@@ -41,8 +41,10 @@ static void put_texts(tf_json_writer *w, const char *name, const LocalizedTexts 
 
 static void tier_write(struct writing *out, size_t i)
 {
-    static const char *const kinds[] = {
-        [PRICE_KIND_FACE] = "FACE", [PRICE_KIND_FEE] = "FEE", [PRICE_KIND_TAX] = "TAX", [PRICE_KIND_DISCOUNT] = "DISCOUNT"};
+    static const char *const kinds[] = {[PRICE_KIND_FACE] = "FACE",
+                                        [PRICE_KIND_FEE] = "FEE",
+                                        [PRICE_KIND_TAX] = "TAX",
+                                        [PRICE_KIND_DISCOUNT] = "DISCOUNT"};
     const struct show_tier *tier = &out->p->show->tiers[i];
     tf_json_writer *w = &out->w;
 

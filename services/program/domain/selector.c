@@ -43,8 +43,7 @@ static bool labels_read(struct reading *r, const struct path *at, const tf_json 
                               &ranges[i].text))
             return false;
         if (!range_split(r->arena, &ranges[i])) return fault_add(r->faults, element, "takes too much memory");
-        if (ranges[i].numeric && ranges[i].low > ranges[i].high)
-            return fault_add(r->faults, element, "runs backwards");
+        if (ranges[i].numeric && ranges[i].low > ranges[i].high) return fault_add(r->faults, element, "runs backwards");
     }
     *ret_ranges = ranges;
     *ret_n = n;
@@ -72,9 +71,8 @@ bool selector_read(struct reading *r, const struct path *at, const tf_json *valu
 {
     static const struct member paints[] = {{"category", false}, {"section", false}, {"area", false}, {"rows", false},
                                            {"seats", false},    {"guids", false},   {NULL, false}};
-    static const struct member blocks[] = {{"category", false}, {"section", false}, {"area", false},
-                                           {"rows", false},     {"seats", false},   {"guids", false},
-                                           {"count", false},    {NULL, false}};
+    static const struct member blocks[] = {{"category", false}, {"section", false}, {"area", false},  {"rows", false},
+                                           {"seats", false},    {"guids", false},   {"count", false}, {NULL, false}};
     static const struct member notes[] = {{"section", false}, {"rows", false},      {"seats", false},
                                           {"guids", false},   {"attributes", true}, {NULL, false}};
     static const struct member *const members[] = {
@@ -99,10 +97,10 @@ bool selector_read(struct reading *r, const struct path *at, const tf_json *valu
     if (s.n_seats > 0 && s.n_rows == 0) return fault_add(r->faults, PATH_MEMBER(at, "seats"), "needs rows");
     if (s.count > 0 && !s.area) return fault_add(r->faults, PATH_MEMBER(at, "count"), "needs an area");
 
-    s.grade = s.category                    ? SELECTS_CATEGORY
-              : s.n_seats > 0 || s.n_guids  ? SELECTS_SEATS
-              : s.n_rows > 0                ? SELECTS_ROWS
-                                            : SELECTS_SECTION;
+    s.grade = s.category                   ? SELECTS_CATEGORY
+              : s.n_seats > 0 || s.n_guids ? SELECTS_SEATS
+              : s.n_rows > 0               ? SELECTS_ROWS
+                                           : SELECTS_SECTION;
     *ret_selector = s;
     return true;
 }

@@ -11,9 +11,9 @@ enum selector_grade { SELECTS_CATEGORY, SELECTS_SECTION, SELECTS_ROWS, SELECTS_S
 
 /* One row or seat, or a run of them: "7", "A-F". */
 struct label_range {
-    const char *text;        /* as written; a label of that very text wins over a range */
-    const char *from, *to;   /* NULL: no range */
-    int64_t low, high;       /* both ends are numbers: numeric */
+    const char *text;      /* as written; a label of that very text wins over a range */
+    const char *from, *to; /* NULL: no range */
+    int64_t low, high;     /* both ends are numbers: numeric */
     bool numeric;
 };
 

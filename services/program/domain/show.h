@@ -23,17 +23,17 @@ struct selectors {
 struct show_tier {
     const char *ref;
     const LocalizedTexts *name;
-    const char *color;       /* NULL: the plan's category's, else one of ours */
-    const char *currency;    /* NULL: the show's */
+    const char *color;    /* NULL: the plan's category's, else one of ours */
+    const char *currency; /* NULL: the show's */
     size_t n_lines;
     PriceLine lines[PRICE_LINES_MAX];
-    int64_t price_minor; /* sum of the lines */
+    int64_t price_minor;     /* sum of the lines */
     struct selectors places; /* n 0: the plan's places that name this ref */
 };
 
 struct show {
     const char *ref, *plan_ref;
-    const LocalizedTexts *name; /* NULL: none */
+    const LocalizedTexts *name;               /* NULL: none */
     const char *start, *end, *opens, *closes; /* as written; all but start may be NULL */
     const char *currency;
     size_t n_tiers;
@@ -47,7 +47,8 @@ struct show {
 /* The members of a show in a file. */
 extern const struct member show_members[];
 
-/* Reads an element of "shows"; what it needs of plan and venue is checked later. hold_floor_s: shortest hold allowed. */
+/* Reads an element of "shows"; what it needs of plan and venue is checked later. hold_floor_s: shortest hold allowed.
+ */
 bool show_read(struct reading *r, const struct path *at, const tf_json *value, int64_t hold_floor_s,
                struct show *ret_show);
 
@@ -56,7 +57,8 @@ struct show_times {
     tf_time start, end, opens, closes;
     const char *local_date; /* of the start, at the venue */
 };
-/* Places the show's words in time. before: its stored times, which relative words leave as they are; NULL: it is new. */
+/* Places the show's words in time. before: its stored times, which relative words leave as they are; NULL: it is new.
+ */
 bool show_times_set(struct reading *r, const struct path *at, const struct show *show, const char *zone, tf_time now,
                     const struct show_times *before, struct show_times *ret_times);
 

@@ -45,8 +45,9 @@ static bool amount_read(struct reading *r, const struct path *at, const tf_json 
     default:
         return fault_add(r->faults, at, "must be an amount such as 580 or \"79.50\"");
     }
-    return good ? true : fault_add(r->faults, at, "must be an amount of at most %d digits, %d of them decimals", MONEY_MINOR_MAX_DIGITS,
-                                    decimals);
+    return good ? true
+                : fault_add(r->faults, at, "must be an amount of at most %d digits, %d of them decimals",
+                            MONEY_MINOR_MAX_DIGITS, decimals);
 }
 
 static bool price_line_read(struct reading *r, const struct path *at, const tf_json *value, int decimals, size_t kind,
@@ -83,8 +84,8 @@ static bool price_read(struct reading *r, const struct path *at, const tf_json *
     } else {
         if (!read_object(r, here, value, members)) return false;
         for (size_t i = 0; i < PRICE_LINES_MAX; i++)
-            if (!price_line_read(r, PATH_MEMBER(here, price_members[i].name),
-                                 tf_json_get(value, price_members[i].name), decimals, i, tier))
+            if (!price_line_read(r, PATH_MEMBER(here, price_members[i].name), tf_json_get(value, price_members[i].name),
+                                 decimals, i, tier))
                 good = false;
     }
     if (!good) return false;
@@ -106,8 +107,7 @@ static bool selectors_read(struct reading *r, const struct path *at, const tf_js
     ret_selectors->list = TF_NEW_ARRAY(r->arena, struct selector, ret_selectors->n);
     if (!ret_selectors->list) return fault_add(r->faults, at, "takes too much memory");
     for (size_t i = 0; i < ret_selectors->n; i++)
-        if (!selector_read(r, PATH_INDEX(PATH_MEMBER(at, name), i), tf_json_at(array, i), use,
-                           &ret_selectors->list[i]))
+        if (!selector_read(r, PATH_INDEX(PATH_MEMBER(at, name), i), tf_json_at(array, i), use, &ret_selectors->list[i]))
             good = false;
     return good;
 }
@@ -115,8 +115,8 @@ static bool selectors_read(struct reading *r, const struct path *at, const tf_js
 static bool tier_read(struct reading *r, const struct path *at, const tf_json *value, const char *currency,
                       struct show_tier *tier)
 {
-    static const struct member members[] = {{"ref", true},       {"name", false},  {"price", true}, {"currency", false},
-                                            {"color", false},    {"places", false}, {NULL, false}};
+    static const struct member members[] = {{"ref", true},    {"name", false},   {"price", true}, {"currency", false},
+                                            {"color", false}, {"places", false}, {NULL, false}};
     const struct path *currency_at = PATH_MEMBER(at, "currency");
     const char *code = currency;
     int decimals;
@@ -133,9 +133,7 @@ static bool tier_read(struct reading *r, const struct path *at, const tf_json *v
     decimals = currency_decimals(code);
     if (decimals < 0) return fault_add(r->faults, currency_at, "is no currency of ISO 4217");
     if (!price_read(r, at, value, decimals, tier)) return false;
-    return tf_json_get(value, "places")
-               ? selectors_read(r, at, value, "places", SELECTOR_PAINTS, &tier->places)
-               : true;
+    return tf_json_get(value, "places") ? selectors_read(r, at, value, "places", SELECTOR_PAINTS, &tier->places) : true;
 }
 
 static bool tiers_read(struct reading *r, const struct path *at, const tf_json *value, struct show *show)
@@ -170,12 +168,26 @@ static bool tiers_read(struct reading *r, const struct path *at, const tf_json *
 
 /* ---- the show --------------------------------------------------------------------------------------------------- */
 
-const struct member show_members[] = {
-    {"ref", true},           {"plan", true},           {"start", true},        {"tiers", true},
-    {"name", false},         {"end", false},           {"opens", false},       {"closes", false},
-    {"currency", false},     {"not_on_sale", false},   {"blocked", false},     {"account_limit", false},
-    {"order_limit", false},  {"hold_seconds", false},  {"attendee_rule", false}, {"choice_allowed", false},
-    {"one_pending_order", false}, {"unlisted", false}, {"publish", false},     {NULL, false}};
+const struct member show_members[] = {{"ref", true},
+                                      {"plan", true},
+                                      {"start", true},
+                                      {"tiers", true},
+                                      {"name", false},
+                                      {"end", false},
+                                      {"opens", false},
+                                      {"closes", false},
+                                      {"currency", false},
+                                      {"not_on_sale", false},
+                                      {"blocked", false},
+                                      {"account_limit", false},
+                                      {"order_limit", false},
+                                      {"hold_seconds", false},
+                                      {"attendee_rule", false},
+                                      {"choice_allowed", false},
+                                      {"one_pending_order", false},
+                                      {"unlisted", false},
+                                      {"publish", false},
+                                      {NULL, false}};
 
 bool show_read(struct reading *r, const struct path *at, const tf_json *value, int64_t hold_floor_s,
                struct show *ret_show)
@@ -225,8 +237,7 @@ bool show_read(struct reading *r, const struct path *at, const tf_json *value, i
     good &= selectors_read(r, at, value, "blocked", SELECTOR_BLOCKS, &s->blocked);
     for (size_t i = 0; good && i < s->not_on_sale.n; i++)
         if (s->not_on_sale.list[i].count > 0)
-            good = fault_add(r->faults,
-                             PATH_MEMBER(PATH_INDEX(PATH_MEMBER(at, "not_on_sale"), i), "count"),
+            good = fault_add(r->faults, PATH_MEMBER(PATH_INDEX(PATH_MEMBER(at, "not_on_sale"), i), "count"),
                              "belongs to blocked; an area is on sale or not");
     return good;
 }

@@ -46,8 +46,7 @@ bool date_valid(const char *date)
 const char *date_weekday(const char *date)
 {
     /* 1970-01-01 was a Thursday. */
-    static const char *const names[] = {"THURSDAY", "FRIDAY",  "SATURDAY", "SUNDAY",
-                                        "MONDAY",   "TUESDAY", "WEDNESDAY"};
+    static const char *const names[] = {"THURSDAY", "FRIDAY", "SATURDAY", "SUNDAY", "MONDAY", "TUESDAY", "WEDNESDAY"};
     tf_time t;
     int64_t day;
 

@@ -161,8 +161,7 @@ static bool segments_make(tf_arena *arena, const struct publication *p, SaleSnap
 static bool place_blocked(const struct publication *p, const struct segment *segment, int32_t offset)
 {
     if (segment->area < 0) return p->painting->seat_blocked[segment->seat + offset];
-    return segment->from + offset >=
-           p->plan->areas[segment->area].capacity - p->painting->area_blocked[segment->area];
+    return segment->from + offset >= p->plan->areas[segment->area].capacity - p->painting->area_blocked[segment->area];
 }
 
 static bool blocks_make(tf_arena *arena, const struct publication *p, SaleSnapshot *s)

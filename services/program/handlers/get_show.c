@@ -39,8 +39,8 @@ static tf_code show_answer(tf_ctx *ctx, const struct show_page *page, const stru
     show->state = offer_state(&s->offer, now);
     show->texts = answer_program_texts(ctx, program->texts);
     show->version = page->version;
-    show->seat_plan_path = answer_text(tf_arena_printf(ctx->arena, "/v1/shows/%" PRId64 "/seat-plan?version=%d",
-                                                       s->show_id, (int)page->version));
+    show->seat_plan_path = answer_text(
+        tf_arena_printf(ctx->arena, "/v1/shows/%" PRId64 "/seat-plan?version=%d", s->show_id, (int)page->version));
     return prepare_answer(ctx, show);
 }
 

@@ -17,8 +17,8 @@ struct import_result {
     bool published; /* something is waiting in the outbox */
 };
 
-/* Reads, checks and stores the document in one transaction. TF_FIELD_INVALID: error.field is the JSON pointer of the first
- * fault ("" for the document), parameter "faults" has all, a line each. TF_FORBIDDEN: another organiser's, or a new one
- * without the platform's role. */
+/* Reads, checks and stores the document in one transaction. TF_FIELD_INVALID: error.field is the JSON pointer of the
+ * first fault ("" for the document), parameter "faults" has all, a line each. TF_FORBIDDEN: another organiser's, or a
+ * new one without the platform's role. */
 TF_MUSTCHECK tf_code import_run(tf_ctx *ctx, const void *data, size_t size, int64_t hold_floor_s,
                                 struct import_result *ret_result);

@@ -1,7 +1,7 @@
 /* One attempt at storing a file.
  *
- * Objects are taken in the order organisers, venues, plans, programmes, shows, so that a reference finds its object in the
- * database whether it came with this file or before. */
+ * Objects are taken in the order organisers, venues, plans, programmes, shows, so that a reference finds its object in
+ * the database whether it came with this file or before. */
 #include "services/program/publish/import_tx.h"
 
 #include "common/chassis/service.h"
@@ -52,8 +52,7 @@ static ImportedObject_Outcome outcome_of(const struct found *found, const struct
 static void imported_add(struct import_tx *t, const char *kind, const struct object *object, int64_t id,
                          ImportedObject_Outcome outcome)
 {
-    t->imported[t->n_imported++] =
-        (struct imported){.kind = kind, .ref = object->ref, .id = id, .outcome = outcome};
+    t->imported[t->n_imported++] = (struct imported){.kind = kind, .ref = object->ref, .id = id, .outcome = outcome};
 }
 
 /* The found id, or a new one. */

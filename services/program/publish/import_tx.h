@@ -25,7 +25,7 @@ struct import_tx {
     struct to_publish {
         int64_t show_id;
         const struct catalogue_show *show; /* NULL: not of the file */
-    } *publish;
+    } * publish;
     size_t n_published;
 };
 

@@ -11,7 +11,7 @@ struct plan_shelf {
         int64_t plan_id;
         const struct plan *plan;
         tf_json *json; /* owner of the plan's strings when it came from the database; else NULL */
-    } *plans;
+    } * plans;
 };
 /* Frees what was read from the database and forgets all. */
 void plan_shelf_done(struct plan_shelf *shelf);
@@ -25,9 +25,9 @@ struct published {
     int32_t version;
     bool changed;
 };
-/* Makes the show's next version if it differs from the published one, with its event. The caller holds catalogue_lock and
- * wakes the bus after the commit. TF_FIELD_INVALID with faults (relative to the show) when the places of a published show
- * would change; the caller names them. */
+/* Makes the show's next version if it differs from the published one, with its event. The caller holds catalogue_lock
+ * and wakes the bus after the commit. TF_FIELD_INVALID with faults (relative to the show) when the places of a
+ * published show would change; the caller names them. */
 TF_MUSTCHECK tf_code publish_show_row(tf_pg_conn *conn, tf_ctx *ctx, struct plan_shelf *shelf, struct faults *faults,
                                       const struct path *at, int64_t show_id, tf_time now,
                                       struct published *ret_published);

@@ -1,4 +1,5 @@
-/* Memory of its own for heavy work inside a call: a context like the caller's with another arena, given back at the end. */
+/* Memory of its own for heavy work inside a call: a context like the caller's with another arena, given back at the
+ * end. */
 #pragma once
 
 #include "common/base/ctx.h"

@@ -12,8 +12,8 @@ enum { TEXTS_JSON_MAX = 4 * 1024 * 1024 };
 
 static const struct tf_pg_stmt lock = {"catalogue_lock", "SELECT pg_advisory_xact_lock(" LOCK_KEY ")", false};
 
-static const struct tf_pg_stmt find_organiser = {
-    "organiser_find", "SELECT organiser_id, digest FROM organiser WHERE ref = $1", false};
+static const struct tf_pg_stmt find_organiser = {"organiser_find",
+                                                 "SELECT organiser_id, digest FROM organiser WHERE ref = $1", false};
 static const struct tf_pg_stmt put_organiser = {
     "organiser_put",
     "INSERT INTO organiser (organiser_id, ref, name, digest, changed_at) VALUES ($1, $2, $3, $4, $5) "
@@ -50,8 +50,7 @@ static const struct tf_pg_stmt put_plan = {
     "ON CONFLICT (plan_id) DO UPDATE SET venue_id = excluded.venue_id, document = excluded.document, "
     "n_places = excluded.n_places, digest = excluded.digest, changed_at = excluded.changed_at",
     true};
-static const struct tf_pg_stmt get_document = {
-    "plan_document", "SELECT document FROM plan WHERE plan_id = $1", false};
+static const struct tf_pg_stmt get_document = {"plan_document", "SELECT document FROM plan WHERE plan_id = $1", false};
 
 static const struct tf_pg_stmt find_program = {
     "program_find", "SELECT program_id, digest FROM program WHERE organiser_id = $1 AND ref = $2", false};
@@ -280,7 +279,8 @@ tf_code program_put(tf_pg_conn *conn, tf_ctx *ctx, int64_t id, int64_t organiser
     const char *rules = rules_json(ctx->arena, program);
     tf_pg_params p;
 
-    if (!rules) return tf_fail(ctx, TF_TOO_LARGE, "the texts of programme %s take too much memory", program->object.ref);
+    if (!rules)
+        return tf_fail(ctx, TF_TOO_LARGE, "the texts of programme %s take too much memory", program->object.ref);
     tf_pg_params_init(&p, ctx);
     tf_pg_int8(&p, id);
     tf_pg_int8(&p, organiser_id);
@@ -361,8 +361,7 @@ tf_code plan_drafts(tf_pg_conn *conn, tf_ctx *ctx, int64_t plan_id, struct draft
     *ret_drafts = TF_NEW_ARRAY(ctx->arena, struct draft_show, n);
     if (!*ret_drafts) return tf_fail(ctx, TF_TOO_LARGE, "too many shows of one plan");
     for (size_t i = 0; i < n; i++)
-        (*ret_drafts)[i] =
-            (struct draft_show){tf_pg_get_text(result, (int)i, 0), tf_pg_get_text(result, (int)i, 1)};
+        (*ret_drafts)[i] = (struct draft_show){tf_pg_get_text(result, (int)i, 0), tf_pg_get_text(result, (int)i, 1)};
     *ret_n = n;
     return TF_OK;
 }

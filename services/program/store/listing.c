@@ -33,12 +33,12 @@ static const struct tf_pg_stmt get_programs = {
     "s.opens_at, s.closes_at, s.end_at, s.offer_places, s.offer_sale_state, s.currency, s.cheapest_minor"
 #define SHOW_TABLES "show s JOIN plan USING (plan_id) JOIN venue v USING (venue_id)"
 
-static const struct tf_pg_stmt shows_of = {
-    "shows_of_programs",
-    "SELECT " SHOW_COLUMNS " FROM " SHOW_TABLES " WHERE s.program_id = ANY ($1) AND " VISIBLE " AND NOT s.unlisted "
-    "AND s.end_at > $2 AND ($3::text IS NULL OR $3 = ANY (v.cities)) "
-    "ORDER BY s.program_id, s.start_at, s.show_id LIMIT " SHOWS_MAX,
-    false};
+static const struct tf_pg_stmt shows_of = {"shows_of_programs",
+                                           "SELECT " SHOW_COLUMNS " FROM " SHOW_TABLES
+                                           " WHERE s.program_id = ANY ($1) AND " VISIBLE " AND NOT s.unlisted "
+                                           "AND s.end_at > $2 AND ($3::text IS NULL OR $3 = ANY (v.cities)) "
+                                           "ORDER BY s.program_id, s.start_at, s.show_id LIMIT " SHOWS_MAX,
+                                           false};
 static const struct tf_pg_stmt visible = {
     "program_visible", "SELECT EXISTS (SELECT FROM show s WHERE s.program_id = $1 AND " VISIBLE ")", false};
 static const struct tf_pg_stmt of_group = {
@@ -47,8 +47,8 @@ static const struct tf_pg_stmt of_group = {
     "ORDER BY program_id LIMIT " GROUP_MAX,
     false};
 static const struct tf_pg_stmt page = {
-    "show_page",
-    "SELECT " SHOW_COLUMNS ", s.version, s.offered FROM " SHOW_TABLES " WHERE s.show_id = $1 AND " VISIBLE, false};
+    "show_page", "SELECT " SHOW_COLUMNS ", s.version, s.offered FROM " SHOW_TABLES " WHERE s.show_id = $1 AND " VISIBLE,
+    false};
 
 /* A text column in the caller's language. */
 static const char *get_words(tf_ctx *ctx, const tf_pg_result *r, int row, int column)

@@ -22,10 +22,10 @@ struct listed_program {
 };
 
 struct program_filter {
-    const char *city, *category;       /* NULL: all */
-    const char *from_date, *to_date;   /* NULL: no bound */
-    tf_time now;                       /* shows that end later */
-    tf_time after_start;               /* keyset: programmes behind this pair */
+    const char *city, *category;     /* NULL: all */
+    const char *from_date, *to_date; /* NULL: no bound */
+    tf_time now;                     /* shows that end later */
+    tf_time after_start;             /* keyset: programmes behind this pair */
     int64_t after_program_id;
     int limit;
 };

@@ -14,8 +14,8 @@ static const struct tf_pg_stmt get_row = {
     "LEFT JOIN publication b ON b.show_id = s.show_id AND b.version = s.version "
     "WHERE s.show_id = $1 FOR UPDATE OF s",
     false};
-static const struct tf_pg_stmt get_organiser = {
-    "show_organiser", "SELECT organiser_id FROM show WHERE show_id = $1", false};
+static const struct tf_pg_stmt get_organiser = {"show_organiser", "SELECT organiser_id FROM show WHERE show_id = $1",
+                                                false};
 static const struct tf_pg_stmt insert = {
     "publication_insert",
     "INSERT INTO publication (show_id, version, digest, snapshot, seat_plan, etag, published_at) "

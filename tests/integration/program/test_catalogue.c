@@ -140,16 +140,17 @@ static void a_fault_stores_nothing(void **state)
 
     (void)state;
     as_platform(&ctx);
-    before = sql(&program, "SELECT (SELECT count(*) FROM organiser) + (SELECT count(*) FROM venue) + "
-                           "(SELECT count(*) FROM plan) + (SELECT count(*) FROM program) + (SELECT count(*) FROM show)");
+    before =
+        sql(&program, "SELECT (SELECT count(*) FROM organiser) + (SELECT count(*) FROM venue) + "
+                      "(SELECT count(*) FROM plan) + (SELECT count(*) FROM program) + (SELECT count(*) FROM show)");
     for (size_t i = 0; i < TF_COUNT(rows); i++)
         import_refused(&ctx, rows[i].what, replaced(ctx.arena, file_of(ctx.arena, "b"), rows[i].find, rows[i].with),
                        rows[i].pointer);
     import_refused(&ctx, "no JSON", "{\"format\": ", "");
-    assert_int_equal(
-        sql(&program, "SELECT (SELECT count(*) FROM organiser) + (SELECT count(*) FROM venue) + "
-                      "(SELECT count(*) FROM plan) + (SELECT count(*) FROM program) + (SELECT count(*) FROM show)"),
-        before);
+    assert_int_equal(sql(&program,
+                         "SELECT (SELECT count(*) FROM organiser) + (SELECT count(*) FROM venue) + "
+                         "(SELECT count(*) FROM plan) + (SELECT count(*) FROM program) + (SELECT count(*) FROM show)"),
+                     before);
     tf_ctx_done(&ctx);
 }
 
@@ -275,9 +276,9 @@ static void organisers_keep_to_their_own(void **state)
     /* Without naming an organiser: the own one. */
     file = "{\"format\": \"ticketflow-catalogue/1\", \"programs\": [{\"ref\": \"own\", \"title\": \"Own\"}]}";
     response = import_good(&ctx, file);
-    assert_int_equal(sql(&program, "SELECT organiser_id FROM program WHERE program_id = %lld",
-                         (long long)response->objects[0]->id),
-                     own);
+    assert_int_equal(
+        sql(&program, "SELECT organiser_id FROM program WHERE program_id = %lld", (long long)response->objects[0]->id),
+        own);
     tf_ctx_done(&ctx);
 
     as_platform(&ctx);
@@ -305,7 +306,8 @@ static void relative_times_never_move_a_show(void **state)
     text = file_of(ctx.arena, "g");
     show_id = imported(import_good(&ctx, text), "show", "s2")->id;
     sql(&program, "UPDATE show SET start_at = start_at - interval '3 days' WHERE show_id = %lld", (long long)show_id);
-    start = sql(&program, "SELECT extract(epoch FROM start_at)::int8 FROM show WHERE show_id = %lld", (long long)show_id);
+    start =
+        sql(&program, "SELECT extract(epoch FROM start_at)::int8 FROM show WHERE show_id = %lld", (long long)show_id);
     import_good(&ctx, replaced(ctx.arena, text, "\"price\": 10", "\"price\": 11"));
     import_good(&ctx, replaced(ctx.arena, text, "today+14", "today+20"));
     assert_int_equal(
@@ -468,8 +470,7 @@ static void the_demo_catalogue_is_listed(void **state)
     for (size_t i = 0; i < TF_COUNT(rows); i++) {
         ListProgramsResponse *answer = list(&ctx, rows[i].city, rows[i].category, "", "", 100, "");
 
-        if (answer->n_programs != rows[i].n)
-            fail_msg("%s %s: %zu", rows[i].city, rows[i].category, answer->n_programs);
+        if (answer->n_programs != rows[i].n) fail_msg("%s %s: %zu", rows[i].city, rows[i].category, answer->n_programs);
     }
     all = list(&ctx, "", "", "", "", 100, "");
     assert_string_equal(all->next_page_token, "");
@@ -518,10 +519,14 @@ static void dates_and_tokens_are_checked(void **state)
         int page_size;
         const char *field; /* NULL: accepted */
     } rows[] = {
-        {"2026-13-01", "", "", 0, "from_date"},  {"", "tomorrow", "", 0, "to_date"},
-        {"2027-01-02", "2027-01-01", "", 0, "to_date"}, {"", "", "nonsense!", 0, "page_token"},
-        {"", "", "bm8", 0, "page_token"},        {"", "", "", 101, "page_size"},
-        {"", "", "", -1, "page_size"},           {"2020-01-01", "2035-01-01", "", 1, NULL},
+        {"2026-13-01", "", "", 0, "from_date"},
+        {"", "tomorrow", "", 0, "to_date"},
+        {"2027-01-02", "2027-01-01", "", 0, "to_date"},
+        {"", "", "nonsense!", 0, "page_token"},
+        {"", "", "bm8", 0, "page_token"},
+        {"", "", "", 101, "page_size"},
+        {"", "", "", -1, "page_size"},
+        {"2020-01-01", "2035-01-01", "", 1, NULL},
     };
     tf_ctx ctx;
 
@@ -645,19 +650,21 @@ static void a_hall_of_fifty_thousand(void **state)
 
     (void)state;
     tf_buf_init(&json, (size_t)16 * 1024 * 1024);
-    tf_buf_puts(&json, "{\"format\": \"ticketflow-catalogue/1\", \"organisers\": [{\"ref\": \"big\", \"name\": \"Big\"}], "
-                       "\"venues\": [{\"ref\": \"v\", \"name\": \"V\", \"city\": \"C\", \"address\": \"A\", "
-                       "\"time_zone\": \"UTC\"}], \"plans\": [{\"ref\": \"p\", \"venue\": \"v\", \"seating_plan\": "
-                       "{\"name\": \"n\", \"size\": {\"width\": 9000, \"height\": 20000}, \"categories\": [{\"name\": "
-                       "\"x\"}], \"zones\": [{\"name\": \"Z\", \"position\": {\"x\": 0, \"y\": 0}, \"rows\": [");
+    tf_buf_puts(&json,
+                "{\"format\": \"ticketflow-catalogue/1\", \"organisers\": [{\"ref\": \"big\", \"name\": \"Big\"}], "
+                "\"venues\": [{\"ref\": \"v\", \"name\": \"V\", \"city\": \"C\", \"address\": \"A\", "
+                "\"time_zone\": \"UTC\"}], \"plans\": [{\"ref\": \"p\", \"venue\": \"v\", \"seating_plan\": "
+                "{\"name\": \"n\", \"size\": {\"width\": 9000, \"height\": 20000}, \"categories\": [{\"name\": "
+                "\"x\"}], \"zones\": [{\"name\": \"Z\", \"position\": {\"x\": 0, \"y\": 0}, \"rows\": [");
     for (int row = 0; row < 500; row++) {
         tf_buf_printf(&json, "%s{\"row_number\": \"%d\", \"position\": {\"x\": 0, \"y\": %d}, \"seats\": [",
                       row ? "," : "", row + 1, 30 * row);
         for (int seat = 0; seat < 100; seat++)
-            tf_buf_printf(&json,
-                          "%s{\"seat_guid\": \"0f7d4c3a-%04d-%04d-9a31\", \"seat_number\": \"%d\", \"category\": \"x\", "
-                          "\"position\": {\"x\": %d, \"y\": 0}, \"uuid\": \"b1946ac92492d2347c6235b4d2611184\"}",
-                          seat ? "," : "", row, seat, seat + 1, 20 * seat);
+            tf_buf_printf(
+                &json,
+                "%s{\"seat_guid\": \"0f7d4c3a-%04d-%04d-9a31\", \"seat_number\": \"%d\", \"category\": \"x\", "
+                "\"position\": {\"x\": %d, \"y\": 0}, \"uuid\": \"b1946ac92492d2347c6235b4d2611184\"}",
+                seat ? "," : "", row, seat, seat + 1, 20 * seat);
         tf_buf_puts(&json, "]}");
     }
     tf_buf_puts(&json, "]}]}}], \"programs\": [{\"ref\": \"g\", \"title\": \"Big\", \"shows\": [{\"ref\": \"s\", "

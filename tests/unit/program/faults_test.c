@@ -10,8 +10,10 @@ static const struct faulty cases[] = {
     {"another format", "catalogue/1", "catalogue/2", "/format"},
     {"no format", "\"format\": \"ticketflow-catalogue/1\",", "", "/format"},
     {"unknown member of the file", "\"organisers\"", "\"organizers\"", "/organizers"},
-    {"venues are no list", "\"venues\": [{\"ref\": \"v\", \"name\": \"Hall\", \"city\": {\"en\": \"London\"}, \"address\": \"1 Road\","
-     " \"time_zone\": \"Europe/London\"}]", "\"venues\": {}", "/venues"},
+    {"venues are no list",
+     "\"venues\": [{\"ref\": \"v\", \"name\": \"Hall\", \"city\": {\"en\": \"London\"}, \"address\": \"1 Road\","
+     " \"time_zone\": \"Europe/London\"}]",
+     "\"venues\": {}", "/venues"},
     {"a name with a slash in it", "\"city\"", "\"a/b~c\": 1, \"city\"", "/venues/0/a~1b~0c"},
     /* organisers, venues */
     {"organiser without a name", ", \"name\": {\"zh-CN\": \"北方\", \"en\": \"North\"}", "", "/organisers/0/name"},
@@ -49,7 +51,8 @@ static const struct faulty cases[] = {
      "/plans/1/seating_plan/zones/0/rows/0/seats/0/category"},
     {"unknown member of a seat", "\"seat_guid\": \"g3\"", "\"seat_guid\": \"g3\", \"price\": 1",
      "/plans/1/seating_plan/zones/0/rows/0/seats/2/price"},
-    {"seat without a number", "\"seat_number\": \"3\", ", "", "/plans/1/seating_plan/zones/0/rows/0/seats/2/seat_number"},
+    {"seat without a number", "\"seat_number\": \"3\", ", "",
+     "/plans/1/seating_plan/zones/0/rows/0/seats/2/seat_number"},
     {"absurd size", "\"width\": 400", "\"width\": 400000000", "/plans/1/seating_plan/size/width"},
     {"absurd position", "{\"x\": 73", "{\"x\": 1e300", "/plans/1/seating_plan/zones/0/rows/0/seats/3/position/x"},
     {"category twice", "\"color\": \"#fff\"}", "\"color\": \"#fff\"}, {\"name\": \"x\"}",
@@ -84,7 +87,8 @@ static const struct faulty cases[] = {
      "\"tiers\": [{\"ref\": \"t\", \"currency\": \"EUR\", \"price\": 10, \"places\": [{\"category\": \"x\"}]}]",
      "\"tiers\": []", "/programs/0/shows/1/tiers"},
     /* tiers */
-    {"same tier ref twice", "{\"ref\": \"b\", \"price\"", "{\"ref\": \"a\", \"price\"", "/programs/0/shows/0/tiers/1/ref"},
+    {"same tier ref twice", "{\"ref\": \"b\", \"price\"", "{\"ref\": \"a\", \"price\"",
+     "/programs/0/shows/0/tiers/1/ref"},
     {"no currency", "\"currency\": \"EUR\", ", "", "/programs/0/shows/1/tiers/0/currency"},
     {"unknown currency", "\"EUR\"", "\"EUX\"", "/programs/0/shows/1/tiers/0/currency"},
     {"two currencies", "{\"ref\": \"b\",", "{\"ref\": \"b\", \"currency\": \"USD\",",
@@ -97,7 +101,8 @@ static const struct faulty cases[] = {
     {"a third decimal of a number", "4.85", "4.855", "/programs/0/shows/0/tiers/0/price/fee"},
     {"an amount beyond reason", "\"48.50\"", "\"99999999999.00\"", "/programs/0/shows/0/tiers/0/price/face"},
     {"unknown price line", "\"fee\"", "\"tip\"", "/programs/0/shows/0/tiers/0/price/tip"},
-    {"tier of no category", "{\"ref\": \"b\", \"price\"", "{\"ref\": \"c\", \"price\"", "/programs/0/shows/0/tiers/1/ref"},
+    {"tier of no category", "{\"ref\": \"b\", \"price\"", "{\"ref\": \"c\", \"price\"",
+     "/programs/0/shows/0/tiers/1/ref"},
     {"category without tier", ",{\"ref\": \"p\", \"price\": 30}]", "]", "/programs/0/shows/0/tiers"},
     {"two tiers claim a place", "{\"ref\": \"b\", \"price\"",
      "{\"ref\": \"b\", \"places\": [{\"category\": \"b\"}, {\"category\": \"a\"}], \"price\"",
@@ -124,7 +129,8 @@ static const struct faulty cases[] = {
     {"unknown guid", "[{\"category\": \"x\"}]", "[{\"category\": \"x\"}, {\"guids\": [\"g1\", \"g9\"]}]",
      "/programs/0/shows/1/tiers/0/places/1/guids/1"},
     {"block of what no tier has", "\"tiers\": [{\"ref\": \"t\"",
-     "\"not_on_sale\": [{\"section\": \"Z1\", \"rows\": \"1\", \"seats\": \"5\"}], \"blocked\": [{\"section\": \"Z1\"}], "
+     "\"not_on_sale\": [{\"section\": \"Z1\", \"rows\": \"1\", \"seats\": \"5\"}], \"blocked\": [{\"section\": "
+     "\"Z1\"}], "
      "\"tiers\": [{\"ref\": \"t\"",
      "/programs/0/shows/1/blocked/0"},
 };
@@ -141,8 +147,8 @@ static void faulty_files_are_refused_by_pointer(void **state)
         text = replaced(s.arena, good_file, c->find, c->with);
         if (stand_read(&s, text)) fail_msg("%s: accepted", c->what);
         if (strcmp(s.faults.list[0].pointer, c->pointer) != 0)
-            fail_msg("%s: at \"%s\" (%s) instead of \"%s\"", c->what, s.faults.list[0].pointer,
-                     s.faults.list[0].detail, c->pointer);
+            fail_msg("%s: at \"%s\" (%s) instead of \"%s\"", c->what, s.faults.list[0].pointer, s.faults.list[0].detail,
+                     c->pointer);
         assert_true(strlen(s.faults.list[0].detail) > 5);
         stand_done(&s);
     }
@@ -202,7 +208,8 @@ static void digests_see_content_only(void **state)
         {"nothing", "\"tiers\"", "\"tiers\"", true, true},
         {"blanks", "\"plan\": \"open\"", "\"plan\"   :   \"open\"", true, true},
         {"publish", "\"plan\": \"open\"", "\"publish\": true, \"plan\": \"open\"", true, true},
-        {"order of members", "\"currency\": \"EUR\", \"price\": 10", "\"price\": 10, \"currency\": \"EUR\"", true, true},
+        {"order of members", "\"currency\": \"EUR\", \"price\": 10", "\"price\": 10, \"currency\": \"EUR\"", true,
+         true},
         {"a price", "\"price\": 10,", "\"price\": 11,", false, true},
         {"the title", "Swan Lake", "Swan Pond", true, false},
     };
@@ -252,12 +259,9 @@ static void stored_documents_read_again(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(good_file_has_no_fault),
-        cmocka_unit_test(faulty_files_are_refused_by_pointer),
-        cmocka_unit_test(several_faults_are_told_at_once),
-        cmocka_unit_test(faults_are_bounded),
-        cmocka_unit_test(digests_see_content_only),
-        cmocka_unit_test(stored_documents_read_again),
+        cmocka_unit_test(good_file_has_no_fault),          cmocka_unit_test(faulty_files_are_refused_by_pointer),
+        cmocka_unit_test(several_faults_are_told_at_once), cmocka_unit_test(faults_are_bounded),
+        cmocka_unit_test(digests_see_content_only),        cmocka_unit_test(stored_documents_read_again),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -23,12 +23,13 @@ static void amounts(void **state)
         bool good;
         int64_t minor;
     } rows[] = {
-        {"580", 2, true, 58000},      {"79.9", 2, true, 7990},   {"79.90", 2, true, 7990}, {"0.01", 2, true, 1},
-        {"-12.5", 2, true, -1250},    {"0", 2, true, 0},         {"1000", 0, true, 1000},  {"1.234", 3, true, 1234},
-        {"9999999999", 2, true, 999999999900}, {"99999999999", 2, false, 0}, {"", 2, false, 0}, {"-", 2, false, 0},
-        {".5", 2, false, 0},          {"5.", 2, false, 0},       {"1.2.3", 2, false, 0},   {"1.234", 2, false, 0},
-        {"1.0", 0, false, 0},         {"1e3", 2, false, 0},      {" 1", 2, false, 0},      {"+1", 2, false, 0},
-        {"99999999999999999999", 2, false, 0},
+        {"580", 2, true, 58000},      {"79.9", 2, true, 7990},   {"79.90", 2, true, 7990},
+        {"0.01", 2, true, 1},         {"-12.5", 2, true, -1250}, {"0", 2, true, 0},
+        {"1000", 0, true, 1000},      {"1.234", 3, true, 1234},  {"9999999999", 2, true, 999999999900},
+        {"99999999999", 2, false, 0}, {"", 2, false, 0},         {"-", 2, false, 0},
+        {".5", 2, false, 0},          {"5.", 2, false, 0},       {"1.2.3", 2, false, 0},
+        {"1.234", 2, false, 0},       {"1.0", 0, false, 0},      {"1e3", 2, false, 0},
+        {" 1", 2, false, 0},          {"+1", 2, false, 0},       {"99999999999999999999", 2, false, 0},
     };
 
     (void)state;
@@ -48,9 +49,8 @@ static void amounts_of_numbers(void **state)
         bool good;
         int64_t minor;
     } rows[] = {
-        {79.9, 2, true, 7990}, {4.85, 2, true, 485}, {0.1, 2, true, 10},   {1.15, 2, true, 115},
-        {2.675, 2, false, 0},  {0.5, 0, false, 0},   {-0.25, 2, true, -25}, {1e13, 2, false, 0},
-        {19.99, 2, true, 1999},
+        {79.9, 2, true, 7990}, {4.85, 2, true, 485},  {0.1, 2, true, 10},  {1.15, 2, true, 115},   {2.675, 2, false, 0},
+        {0.5, 0, false, 0},    {-0.25, 2, true, -25}, {1e13, 2, false, 0}, {19.99, 2, true, 1999},
     };
 
     (void)state;
@@ -67,8 +67,8 @@ static void currencies(void **state)
     static const struct {
         const char *code;
         int decimals;
-    } rows[] = {{"CNY", 2}, {"JPY", 0}, {"KWD", 3}, {"GBP", 2}, {"ZWG", 2}, {"cny", -1}, {"XXX", -1}, {"CN", -1},
-                {"CNYY", -1}, {"", -1}, {"Y C", -1}};
+    } rows[] = {{"CNY", 2},  {"JPY", 0}, {"KWD", 3},   {"GBP", 2}, {"ZWG", 2}, {"cny", -1},
+                {"XXX", -1}, {"CN", -1}, {"CNYY", -1}, {"", -1},   {"Y C", -1}};
 
     (void)state;
     for (size_t i = 0; i < TF_COUNT(rows); i++)
@@ -136,10 +136,13 @@ static void dates(void **state)
 {
     static const struct {
         const char *date, *weekday;
-    } rows[] = {{"2026-12-24", "THURSDAY"}, {"1970-01-01", "THURSDAY"}, {"1969-12-31", "WEDNESDAY"},
-                {"2026-11-22", "SUNDAY"},   {"2024-02-29", "THURSDAY"}};
-    static const char *const bad[] = {"2026-02-30", "2026-1-01", "20261201", "2026-12-24T00:00", "", "2026/12/24",
-                                      "abcd-ef-gh"};
+    } rows[] = {{"2026-12-24", "THURSDAY"},
+                {"1970-01-01", "THURSDAY"},
+                {"1969-12-31", "WEDNESDAY"},
+                {"2026-11-22", "SUNDAY"},
+                {"2024-02-29", "THURSDAY"}};
+    static const char *const bad[] = {"2026-02-30", "2026-1-01",  "20261201",  "2026-12-24T00:00",
+                                      "",           "2026/12/24", "abcd-ef-gh"};
 
     (void)state;
     for (size_t i = 0; i < TF_COUNT(rows); i++)
@@ -233,9 +236,10 @@ static void name_sets(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(amounts), cmocka_unit_test(amounts_of_numbers), cmocka_unit_test(currencies),
-        cmocka_unit_test(times),   cmocka_unit_test(dates),              cmocka_unit_test(texts),
-        cmocka_unit_test(offers),  cmocka_unit_test(name_sets),
+        cmocka_unit_test(amounts),    cmocka_unit_test(amounts_of_numbers),
+        cmocka_unit_test(currencies), cmocka_unit_test(times),
+        cmocka_unit_test(dates),      cmocka_unit_test(texts),
+        cmocka_unit_test(offers),     cmocka_unit_test(name_sets),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -52,8 +52,8 @@ static void rows_in_words(void **state)
         struct plan *plan;
 
         stand_init(&s);
-        plan = stand_plan(&s, tf_arena_printf(s.arena, "{\"sections\": [{\"section\": \"S\", \"tier\": \"t\", %s}]}",
-                                              rows[i].group));
+        plan = stand_plan(
+            &s, tf_arena_printf(s.arena, "{\"sections\": [{\"section\": \"S\", \"tier\": \"t\", %s}]}", rows[i].group));
         if (!plan) fail_msg("%s: %s %s", rows[i].what, s.faults.list[0].pointer, s.faults.list[0].detail);
         if (strcmp(rows_text(s.arena, plan), rows[i].expected) != 0)
             fail_msg("%s: %s", rows[i].what, rows_text(s.arena, plan));
@@ -82,7 +82,8 @@ static void rows_are_sorted_by_section(void **state)
     stand_done(&s);
 }
 
-/* Centred rows behind one another, all inside the drawing; the front is better than the back, the middle than the side. */
+/* Centred rows behind one another, all inside the drawing; the front is better than the back, the middle than the side.
+ */
 static void words_are_drawn(void **state)
 {
     struct stand s;
@@ -124,7 +125,8 @@ static void aisles_of_the_open_form(void **state)
         {"a gap that is no aisle", {{0, 20, 40, 71, 91}}, "Z/1: 1 2 3 4 5"},
         {"just an aisle", {{0, 20, 40, 73, 93}}, "Z/1: 1 2 3 | 4 5"},
         {"pairs in a short row", {{0, 20, 40, 60, 80, 100}, {0, 60}}, "Z/1: 1 2 3 4 5 6; Z/2: 1 | 2"},
-        {"a wide row beside narrow ones", {{0, 20, 40, 60, 80, 100}, {0, 50, 100, 150, 200}},
+        {"a wide row beside narrow ones",
+         {{0, 20, 40, 60, 80, 100}, {0, 50, 100, 150, 200}},
          "Z/1: 1 2 3 4 5 6; Z/2: 1 2 3 4 5"},
         {"from the right", {{100, 80, 60, 20, 1}}, "Z/1: 1 2 3 | 4 5"},
     };
@@ -145,11 +147,12 @@ static void aisles_of_the_open_form(void **state)
                                        rows, k ? "," : "", i, k, k + 1, cases[c].rows[i][k]);
             rows = tf_arena_printf(s.arena, "%s]}", rows);
         }
-        json = tf_arena_printf(s.arena,
-                               "{\"seating_plan\": {\"name\": \"n\", \"size\": {\"width\": 500, \"height\": 500}, "
-                               "\"categories\": [{\"name\": \"x\"}], \"zones\": [{\"name\": \"Z\", \"position\": {\"x\": "
-                               "5, \"y\": 5}, \"rows\": [%s]}]}}",
-                               rows);
+        json =
+            tf_arena_printf(s.arena,
+                            "{\"seating_plan\": {\"name\": \"n\", \"size\": {\"width\": 500, \"height\": 500}, "
+                            "\"categories\": [{\"name\": \"x\"}], \"zones\": [{\"name\": \"Z\", \"position\": {\"x\": "
+                            "5, \"y\": 5}, \"rows\": [%s]}]}}",
+                            rows);
         plan = stand_plan(&s, json);
         if (!plan) fail_msg("%s: %s %s", cases[c].what, s.faults.list[0].pointer, s.faults.list[0].detail);
         if (strcmp(rows_text(s.arena, plan), cases[c].expected) != 0)
@@ -166,18 +169,20 @@ static void open_form_members(void **state)
     (void)state;
     stand_init(&s);
     plan = stand_plan(
-        &s, "{\"zones\": {\"z1\": {\"name\": {\"en\": \"Stalls\"}, \"entrance\": \"East\", \"quality\": 3}},"
-            "\"areas\": [{\"area\": \"Pit\", \"capacity\": 20, \"tier\": \"x\"}],"
-            "\"seating_plan\": {\"name\": \"n\", \"size\": {\"width\": 100, \"height\": 80}, "
-            "\"categories\": [{\"name\": \"x\", \"color\": \"#ABC\"}], \"zones\": ["
-            "{\"name\": \"drawing\", \"position\": {\"x\": 7, \"y\": 8}, \"rows\": [], \"areas\": [{\"shape\": \"polygon\", "
-            "\"polygon\": {\"points\": [{\"x\": 0, \"y\": 0}, {\"x\": 5, \"y\": 0}, {\"x\": 5.4, \"y\": 5}]}, "
-            "\"position\": {\"x\": 1, \"y\": 1}, \"rotation\": 10, \"color\": \"#112233\", \"uuid\": \"u\"}]},"
-            "{\"name\": \"\", \"zone_id\": \"z1\", \"uuid\": \"u\", \"position\": {\"x\": 10, \"y\": 20}, \"rows\": ["
-            "{\"row_number\": \"5\", \"row_label\": \"Row %s\", \"seat_label\": \"No. %s\", \"row_number_position\": null, "
-            "\"position\": {\"x\": 100, \"y\": 200}, \"seats\": [{\"seat_guid\": \"g\", \"seat_number\": \"7\", "
-            "\"category\": \"x\", \"radius\": 8, \"start_direction\": \"<>\", \"position\": {\"x\": 1000, \"y\": "
-            "2000}}]}]}]}}");
+        &s,
+        "{\"zones\": {\"z1\": {\"name\": {\"en\": \"Stalls\"}, \"entrance\": \"East\", \"quality\": 3}},"
+        "\"areas\": [{\"area\": \"Pit\", \"capacity\": 20, \"tier\": \"x\"}],"
+        "\"seating_plan\": {\"name\": \"n\", \"size\": {\"width\": 100, \"height\": 80}, "
+        "\"categories\": [{\"name\": \"x\", \"color\": \"#ABC\"}], \"zones\": ["
+        "{\"name\": \"drawing\", \"position\": {\"x\": 7, \"y\": 8}, \"rows\": [], \"areas\": [{\"shape\": "
+        "\"polygon\", "
+        "\"polygon\": {\"points\": [{\"x\": 0, \"y\": 0}, {\"x\": 5, \"y\": 0}, {\"x\": 5.4, \"y\": 5}]}, "
+        "\"position\": {\"x\": 1, \"y\": 1}, \"rotation\": 10, \"color\": \"#112233\", \"uuid\": \"u\"}]},"
+        "{\"name\": \"\", \"zone_id\": \"z1\", \"uuid\": \"u\", \"position\": {\"x\": 10, \"y\": 20}, \"rows\": ["
+        "{\"row_number\": \"5\", \"row_label\": \"Row %s\", \"seat_label\": \"No. %s\", \"row_number_position\": null, "
+        "\"position\": {\"x\": 100, \"y\": 200}, \"seats\": [{\"seat_guid\": \"g\", \"seat_number\": \"7\", "
+        "\"category\": \"x\", \"radius\": 8, \"start_direction\": \"<>\", \"position\": {\"x\": 1000, \"y\": "
+        "2000}}]}]}]}}");
     if (!plan) fail_msg("%s %s", s.faults.list[0].pointer, s.faults.list[0].detail);
     assert_int_equal(plan->n_sections, 1);
     assert_string_equal(plan->sections[0].key, "z1");
@@ -307,9 +312,9 @@ static void fifty_thousand_seats(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(rows_in_words),     cmocka_unit_test(rows_are_sorted_by_section),
-        cmocka_unit_test(words_are_drawn),   cmocka_unit_test(aisles_of_the_open_form),
-        cmocka_unit_test(open_form_members), cmocka_unit_test(selectors),
+        cmocka_unit_test(rows_in_words),        cmocka_unit_test(rows_are_sorted_by_section),
+        cmocka_unit_test(words_are_drawn),      cmocka_unit_test(aisles_of_the_open_form),
+        cmocka_unit_test(open_form_members),    cmocka_unit_test(selectors),
         cmocka_unit_test(fifty_thousand_seats),
     };
 

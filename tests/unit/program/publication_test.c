@@ -1,4 +1,5 @@
-/* Place numbers, snapshot and seat plan: the rules that order and the maps rely on, on made-up and on the demo catalogue. */
+/* Place numbers, snapshot and seat plan: the rules that order and the maps rely on, on made-up and on the demo
+ * catalogue. */
 #include "common/base/embedded.h"
 #include "common/crypto/crypto.h"
 #include "common/rpc/rpc.h"
@@ -78,7 +79,8 @@ static void snapshot_check(const struct published *p, const char *what)
         if (segment->focal < 0 || segment->focal >= segment->count) fail_msg("%s: focal of %zu", what, i);
         if (segment->n_labels ? (int32_t)segment->n_labels != segment->count : segment->label_step == 0)
             fail_msg("%s: labels of %zu", what, i);
-        if (*segment->row == '\0' && s->tiers[tier - 1]->kind != TIER_KIND_STANDING) fail_msg("%s: row of %zu", what, i);
+        if (*segment->row == '\0' && s->tiers[tier - 1]->kind != TIER_KIND_STANDING)
+            fail_msg("%s: row of %zu", what, i);
     }
     for (size_t i = 0; i < s->n_tiers; i++) {
         if (s->tiers[i]->tier != (int)i + 1 || capacities[i] != p->painting.capacities[i] || capacities[i] < 1)
@@ -97,7 +99,8 @@ static const char *segments_text(tf_arena *arena, const SaleSnapshot *s)
     for (size_t i = 0; i < s->n_segments; i++) {
         const SaleSegment *g = s->segments[i];
 
-        all = tf_arena_printf(arena, "%s%s%d@%d+%d %s", all, i ? "; " : "", g->tier, g->first_place_no, g->count, g->row);
+        all =
+            tf_arena_printf(arena, "%s%s%d@%d+%d %s", all, i ? "; " : "", g->tier, g->first_place_no, g->count, g->row);
         if (g->n_labels == 0) {
             all = tf_arena_printf(arena, "%s(%d,%d)", all, g->label_first, g->label_step);
             continue;
@@ -146,8 +149,8 @@ static void segments_end_where_they_must(void **state)
     static const struct {
         const char *what, *rows, *tiers, *expected;
     } cases[] = {
-        {"fifteen take sixteen", "\"rows\": \"A-B\", \"seats_per_row\": 15, \"tier\": \"t\"", "{\"ref\": \"t\", \"price\": 1}",
-         "1@32+15 A(1,1); 1@48+15 B(1,1)"},
+        {"fifteen take sixteen", "\"rows\": \"A-B\", \"seats_per_row\": 15, \"tier\": \"t\"",
+         "{\"ref\": \"t\", \"price\": 1}", "1@32+15 A(1,1); 1@48+15 B(1,1)"},
         {"sixteen take thirty-two", "\"rows\": \"A-B\", \"seats_per_row\": 16, \"tier\": \"t\"",
          "{\"ref\": \"t\", \"price\": 1}", "1@32+16 A(1,1); 1@64+16 B(1,1)"},
         {"a change of tier in a row", "\"rows\": \"A-B\", \"seats_per_row\": 5, \"tier\": \"t\"",
@@ -172,15 +175,16 @@ static void segments_end_where_they_must(void **state)
         struct stand s;
         struct published p;
 
-        read_good(&s, tf_arena_printf(
-                          arena,
-                          "{\"format\": \"ticketflow-catalogue/1\", \"organisers\": [{\"ref\": \"o\", \"name\": \"O\"}], "
-                          "\"venues\": [{\"ref\": \"v\", \"name\": \"V\", \"city\": \"C\", \"address\": \"A\", "
-                          "\"time_zone\": \"UTC\"}], \"plans\": [{\"ref\": \"p\", \"venue\": \"v\", \"sections\": "
-                          "[{\"section\": \"S\", %s}]}], \"programs\": [{\"ref\": \"g\", \"title\": \"T\", \"shows\": "
-                          "[{\"ref\": \"s\", \"plan\": \"p\", \"start\": \"today+1 10:00\", \"currency\": \"CNY\", "
-                          "\"tiers\": [%s]}]}]}",
-                          cases[i].rows, cases[i].tiers));
+        read_good(&s,
+                  tf_arena_printf(
+                      arena,
+                      "{\"format\": \"ticketflow-catalogue/1\", \"organisers\": [{\"ref\": \"o\", \"name\": \"O\"}], "
+                      "\"venues\": [{\"ref\": \"v\", \"name\": \"V\", \"city\": \"C\", \"address\": \"A\", "
+                      "\"time_zone\": \"UTC\"}], \"plans\": [{\"ref\": \"p\", \"venue\": \"v\", \"sections\": "
+                      "[{\"section\": \"S\", %s}]}], \"programs\": [{\"ref\": \"g\", \"title\": \"T\", \"shows\": "
+                      "[{\"ref\": \"s\", \"plan\": \"p\", \"start\": \"today+1 10:00\", \"currency\": \"CNY\", "
+                      "\"tiers\": [%s]}]}]}",
+                      cases[i].rows, cases[i].tiers));
         publish(&s, 0, &p);
         snapshot_check(&p, cases[i].what);
         if (strcmp(segments_text(s.arena, p.snapshot), cases[i].expected) != 0)
@@ -339,8 +343,8 @@ static void seat_plan_check(struct stand *s, const struct published *p)
             const tf_json *row = tf_json_at(rows, r), *runs = tf_json_get(row, "runs");
 
             for (size_t k = 0; k < tf_json_size(runs); k++)
-                places += run_check(p->snapshot, tf_json_at(runs, k), tf_json_string(tf_json_get(row, "row"), "?"),
-                                    (int)i);
+                places +=
+                    run_check(p->snapshot, tf_json_at(runs, k), tf_json_string(tf_json_get(row, "row"), "?"), (int)i);
         }
     }
     areas = tf_json_get(plan, "areas");

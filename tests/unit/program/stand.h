@@ -1,5 +1,5 @@
-/* What tests of the catalogue share: a file's text, read and (as an import does with what it finds stored) each show put
- * on its plan, in its venue's time. */
+/* What tests of the catalogue share: a file's text, read and (as an import does with what it finds stored) each show
+ * put on its plan, in its venue's time. */
 #pragma once
 
 #include <setjmp.h>
