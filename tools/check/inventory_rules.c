@@ -87,23 +87,33 @@ static bool read_pg(struct check *c, const struct sale *sale, unsigned char *out
     return true;
 }
 
-/* Redis' view, from the header and its bitmaps (inventory_v1.lua tells the layout). A show without inventory is CLOSED:
- * nothing to compare until it is rebuilt. */
-static bool read_redis(struct check *c, const struct sale *sale, unsigned char *out, bool *ret_closed)
+/* What Redis keeps of a show under one of its keys; NULL after rule_failed. */
+static const tf_redis_reply *ask_redis(struct check *c, const struct sale *sale, const char *command, const char *key)
 {
     tf_redis_reply *reply;
-    const unsigned char *area;
     tf_redis_cmd cmd;
+
+    tf_redis_cmd_init(&cmd, &c->ctx);
+    tf_redis_arg(&cmd, command);
+    tf_redis_arg_printf(&cmd, "tf:{%d}:%lld:%s", inventory_partition(sale->bucket), (long long)sale->show_id, key);
+    if (tf_redis_call(&c->ctx, c->redis, &cmd, &reply) == TF_OK) return reply;
+    rule_failed(c, "Redis");
+    return NULL;
+}
+
+/* The bitmaps of an inventory (inventory_v1.lua tells the layout). */
+struct bitmaps {
+    const unsigned char *free, *sold, *blocked;
+};
+
+/* A show without inventory is CLOSED: nothing to compare until it is rebuilt. */
+static bool read_bitmaps(struct check *c, const struct sale *sale, struct bitmaps *ret_bitmaps, bool *ret_closed)
+{
+    const tf_redis_reply *reply = ask_redis(c, sale, "GET", "m");
     uint32_t npos, bits;
 
     *ret_closed = false;
-    tf_redis_cmd_init(&cmd, &c->ctx);
-    tf_redis_arg(&cmd, "GET");
-    tf_redis_arg_printf(&cmd, "tf:{%d}:%lld:m", inventory_partition(sale->bucket), (long long)sale->show_id);
-    if (tf_redis_call(&c->ctx, c->redis, &cmd, &reply)) {
-        rule_failed(c, "Redis");
-        return false;
-    }
+    if (!reply) return false;
     if (reply->type != TF_REDIS_STRING || reply->size < HEAD_BYTES) {
         *ret_closed = true;
         return true;
@@ -115,15 +125,26 @@ static bool read_redis(struct check *c, const struct sale *sale, unsigned char *
                       sale->npos);
         return false;
     }
-    area = (const unsigned char *)reply->text + HEAD_BYTES;
-    for (int32_t n = 0; n < sale->npos; n++) {
+    ret_bitmaps->free = (const unsigned char *)reply->text + HEAD_BYTES;
+    ret_bitmaps->sold = ret_bitmaps->free + bits / 8;
+    ret_bitmaps->blocked = ret_bitmaps->sold + bits / 8;
+    return true;
+}
+
+/* Redis' view, place by place. */
+static bool read_redis(struct check *c, const struct sale *sale, unsigned char *out, bool *ret_closed)
+{
+    struct bitmaps maps;
+
+    if (!read_bitmaps(c, sale, &maps, ret_closed)) return false;
+    for (int32_t n = 0; n < sale->npos && !*ret_closed; n++) {
         if (!sale_segment_of(sale, n))
-            out[n] = bit(area, (size_t)n) ? PLACE_FREE : PLACE_NONE;
-        else if (bit(area, (size_t)n))
+            out[n] = bit(maps.free, (size_t)n) ? PLACE_FREE : PLACE_NONE;
+        else if (bit(maps.free, (size_t)n))
             out[n] = PLACE_FREE;
-        else if (bit(area + bits / 8, (size_t)n))
+        else if (bit(maps.sold, (size_t)n))
             out[n] = PLACE_SOLD;
-        else if (bit(area + 2 * (size_t)(bits / 8), (size_t)n))
+        else if (bit(maps.blocked, (size_t)n))
             out[n] = PLACE_BLOCKED;
         else
             out[n] = PLACE_HELD;
@@ -142,12 +163,17 @@ static size_t differences(const struct sale *sale, const unsigned char *pg, cons
 
 static void check_places(struct check *c, const struct sale *sale)
 {
-    unsigned char *first_pg = calloc(4, (size_t)sale->npos), *first_redis = first_pg + sale->npos,
-                  *pg = first_redis + sale->npos, *redis = pg + sale->npos;
+    unsigned char *first_pg = calloc(4, (size_t)sale->npos), *first_redis, *pg, *redis;
     struct timespec pause = {.tv_sec = AGAIN_AFTER_S};
     bool closed;
 
-    if (!first_pg) return;
+    if (!first_pg) {
+        rule_failed(c, "no memory");
+        return;
+    }
+    first_redis = first_pg + sale->npos;
+    pg = first_redis + sale->npos;
+    redis = pg + sale->npos;
     rule_looked_at(sale->n_places);
     if (read_pg(c, sale, first_pg, true) && read_redis(c, sale, first_redis, &closed) && !closed &&
         differences(sale, first_pg, first_redis)) {
@@ -161,25 +187,125 @@ static void check_places(struct check *c, const struct sale *sale)
     free(first_pg);
 }
 
-/* Capacities add up in both stores: every place has exactly one status by construction of read_*, so the sum per tier
- * is compared with the plan's. */
+/* Places of a tier by status. */
+struct tally {
+    int64_t counts[PLACE_BLOCKED + 1];
+};
+
+static int64_t tally_sum(const struct tally *t)
+{
+    return t->counts[PLACE_FREE] + t->counts[PLACE_HELD] + t->counts[PLACE_SOLD] + t->counts[PLACE_BLOCKED];
+}
+
+static struct tally *tally_of(struct tally *tallies, const struct sale *sale, int64_t place)
+{
+    const struct sale_tier *tier = place > 0 && place < sale->npos ? sale_tier_of(sale, (int32_t)place) : NULL;
+
+    return tier ? &tallies[tier->tier - 1] : NULL;
+}
+
+/* Live tickets one by one, and the places that have none: a place with two tickets counts twice. */
+static bool tally_pg(struct check *c, const struct sale *sale, struct tally *tallies)
+{
+    bool *ticketed = TF_NEW_ARRAY(c->ctx.arena, bool, (size_t)sale->npos);
+    tf_pg_params p;
+    tf_pg_result *r;
+
+    tf_pg_params_init(&p, &c->ctx);
+    tf_pg_int2(&p, (int16_t)sale->bucket);
+    tf_pg_int8(&p, sale->show_id);
+    r = check_query(c, DB_ORDER, &live_places, &p);
+    if (!r || !ticketed) return false;
+    for (int i = 0; i < tf_pg_rows(r); i++) {
+        int64_t place = tf_pg_get_int(r, i, 0);
+        struct tally *t = tally_of(tallies, sale, place);
+
+        if (!t) continue; /* places_equal tells */
+        ticketed[place] = true;
+        t->counts[tf_pg_get_int(r, i, 1) == 2   ? PLACE_BLOCKED
+                  : tf_pg_get_int(r, i, 2) == 1 ? PLACE_HELD
+                                                : PLACE_SOLD]++;
+    }
+    for (int32_t n = 0; n < sale->npos; n++) {
+        struct tally *t = ticketed[n] ? NULL : tally_of(tallies, sale, n);
+
+        if (t) t->counts[sale_is_blocked(sale, n) ? PLACE_BLOCKED : PLACE_FREE]++;
+    }
+    return true;
+}
+
+/* The places that a record holds: "H user body-hash places persons". */
+static void tally_record(const struct sale *sale, const char *record, struct tally *tallies)
+{
+    const char *places = record;
+
+    if (*record != 'H') return;
+    for (int spaces = 0; spaces < 3; spaces++) {
+        places = strchr(places, ' ');
+        if (!places) return;
+        places++;
+    }
+    for (char *end; *places >= '0' && *places <= '9'; places = *end == ',' ? end + 1 : end) {
+        struct tally *t = tally_of(tallies, sale, strtoll(places, &end, 10));
+
+        if (t) t->counts[PLACE_HELD]++;
+    }
+}
+
+/* Free, sold and blocked by the bitmaps, held by the orders' records: a place that nobody has is missing. */
+static bool tally_redis(struct check *c, const struct sale *sale, struct tally *tallies, bool *ret_closed)
+{
+    const tf_redis_reply *records;
+    struct bitmaps maps;
+
+    if (!read_bitmaps(c, sale, &maps, ret_closed)) return false;
+    if (*ret_closed) return true;
+    records = ask_redis(c, sale, "HVALS", "h");
+    if (!records) return false;
+    for (int32_t n = 0; n < sale->npos; n++) {
+        struct tally *t = tally_of(tallies, sale, n);
+
+        if (!t) continue;
+        t->counts[PLACE_FREE] += bit(maps.free, (size_t)n);
+        t->counts[PLACE_SOLD] += bit(maps.sold, (size_t)n);
+        t->counts[PLACE_BLOCKED] += bit(maps.blocked, (size_t)n);
+    }
+    for (size_t i = 0; records->type == TF_REDIS_ARRAY && i < records->n_items; i++)
+        tally_record(sale, records->items[i]->text, tallies);
+    return true;
+}
+
+static bool tallies_right(const struct sale *sale, const struct tally *tallies)
+{
+    for (int i = 0; i < sale->n_tiers; i++)
+        if (tally_sum(&tallies[i]) != sale->tiers[i].capacity) return false;
+    return true;
+}
+
+static void report_tallies(const struct sale *sale, const char *store, const struct tally *tallies)
+{
+    for (int i = 0; i < sale->n_tiers; i++)
+        if (tally_sum(&tallies[i]) != sale->tiers[i].capacity)
+            rule_offender("show %lld tier %d: %s has %lld sold, %lld held, %lld blocked, %lld free; capacity %d",
+                          (long long)sale->show_id, i + 1, store, (long long)tallies[i].counts[PLACE_SOLD],
+                          (long long)tallies[i].counts[PLACE_HELD], (long long)tallies[i].counts[PLACE_BLOCKED],
+                          (long long)tallies[i].counts[PLACE_FREE], sale->tiers[i].capacity);
+}
+
+/* Each store by its own counting. Redis' two keys are not read at one moment, so that a difference there must stand. */
 static void check_capacity(struct check *c, const struct sale *sale)
 {
-    unsigned char *pg = calloc(1, (size_t)sale->npos);
-    int64_t sums[SALE_TIERS_MAX] = {0};
+    struct tally pg[SALE_TIERS_MAX] = {0}, redis[SALE_TIERS_MAX] = {0};
+    struct timespec pause = {.tv_sec = AGAIN_AFTER_S};
+    bool closed;
 
-    if (pg && read_pg(c, sale, pg, false)) {
-        for (int32_t n = 0; n < sale->npos; n++) {
-            const struct sale_tier *tier = pg[n] ? sale_tier_of(sale, n) : NULL;
-
-            if (tier) sums[tier->tier - 1]++;
-        }
-        for (int t = 0; t < sale->n_tiers; t++)
-            if (sums[t] != sale->tiers[t].capacity)
-                rule_offender("show %lld tier %d: sold + held + blocked + free = %lld, capacity %d",
-                              (long long)sale->show_id, t + 1, (long long)sums[t], sale->tiers[t].capacity);
-    }
-    free(pg);
+    rule_looked_at(sale->n_tiers);
+    if (tally_pg(c, sale, pg)) report_tallies(sale, "PostgreSQL", pg);
+    if (!tally_redis(c, sale, redis, &closed) || closed || tallies_right(sale, redis)) return;
+    nanosleep(&pause, NULL);
+    check_reset(c);
+    memset(redis, 0, sizeof(redis));
+    if (tally_redis(c, sale, redis, &closed) && !closed) report_tallies(sale, "Redis", redis);
 }
 
 static void check_limit(struct check *c, const struct sale *sale)
@@ -191,6 +317,7 @@ static void check_limit(struct check *c, const struct sale *sale)
     tf_pg_int2(&p, (int16_t)sale->bucket);
     tf_pg_int8(&p, sale->show_id);
     tf_pg_int4(&p, sale->account_limit);
+    rule_looked_at(1);
     r = check_query(c, DB_ORDER, &over_limit, &p);
     for (int i = 0; r && i < tf_pg_rows(r); i++)
         rule_offender("%s", tf_pg_get_text(r, i, 0));

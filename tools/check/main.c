@@ -14,6 +14,9 @@
 
 enum { QUERY_TIMEOUT_US = 60 * TF_US_PER_S };
 
+/* All tickets of the largest show, or the provider's books of a long day, are read at once. */
+static const size_t ARENA_BYTES = (size_t)2 << 30;
+
 void check_reset(struct check *c)
 {
     tf_ctx_reset(&c->ctx, QUERY_TIMEOUT_US);
@@ -94,6 +97,8 @@ int main(int argc, char **argv)
         return 2;
     }
     tf_ctx_init(&c.ctx, "check", QUERY_TIMEOUT_US);
+    tf_arena_free(c.ctx.arena);
+    c.ctx.arena = tf_arena_new(ARENA_BYTES);
     if (!open_stores(&c, home, base_port)) return 2;
     check_sql_rules(&c);
     check_inventory_rules(&c);
