@@ -89,24 +89,34 @@ static uint32_t read_roles(const tf_json *roles)
     return bits;
 }
 
-static tf_code read_claims(tf_ctx *ctx, const char *json, size_t size, tf_time now, struct tf_access_claims *claims)
+/* Seconds in a document as a time; 0 when absent or out of range. */
+static tf_time read_seconds(const tf_json *object, const char *name)
+{
+    int64_t seconds = tf_json_int(tf_json_get(object, name), 0);
+
+    return seconds > 0 && seconds <= INT64_MAX / TF_US_PER_S ? seconds * TF_US_PER_S : 0;
+}
+
+static tf_code read_claims(tf_ctx *ctx, const char *json, size_t size, tf_time now, struct tf_access_claims *ret_claims)
 {
     const char *error;
     tf_cleanup(tf_json_freep) tf_json *document = tf_json_parse(ctx->arena, json, size, 4, &error);
-    int64_t expires = tf_json_int(tf_json_get(document, "exp"), 0);
+    struct tf_access_claims claims;
 
     if (!document || strcmp(tf_json_string(tf_json_get(document, "iss"), ""), issuer) != 0)
         return tf_fail(ctx, TF_UNAUTHENTICATED, "not our token");
-    *claims = (struct tf_access_claims){
+    claims = (struct tf_access_claims){
         .roles = read_roles(tf_json_get(document, "roles")),
-        .issued = tf_json_int(tf_json_get(document, "iat"), 0) * TF_US_PER_S,
+        .issued = read_seconds(document, "iat"),
+        .expires = read_seconds(document, "exp"),
     };
-    if (!read_id(document, "sub", &claims->user_id) || claims->user_id == 0 ||
-        !read_id(document, "sid", &claims->session_id) || !read_id(document, "org", &claims->organiser_id))
+    if (!read_id(document, "sub", &claims.user_id) || claims.user_id == 0 ||
+        !read_id(document, "sid", &claims.session_id) || !read_id(document, "org", &claims.organiser_id))
         return tf_fail(ctx, TF_UNAUTHENTICATED, "claims missing");
-    if (expires <= 0 || expires > INT64_MAX / TF_US_PER_S) return tf_fail(ctx, TF_UNAUTHENTICATED, "no expiry");
-    claims->expires = expires * TF_US_PER_S;
-    return claims->expires + TOLERANCE_US > now ? TF_OK : tf_fail(ctx, TF_UNAUTHENTICATED, "token expired");
+    if (claims.expires <= now - TOLERANCE_US)
+        return tf_fail(ctx, TF_UNAUTHENTICATED, claims.expires ? "token expired" : "no expiry");
+    *ret_claims = claims;
+    return TF_OK;
 }
 
 tf_code tf_access_token_read(tf_ctx *ctx, const char *token, const struct tf_access_key *keys, size_t n_keys,

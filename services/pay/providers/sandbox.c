@@ -48,8 +48,9 @@ static tf_code call(tf_ctx *ctx, const char *method, const char *path, const tf_
     ctx->deadline_us = deadline;
     if (code) {
         tf_error_clear(ctx);
+        tf_fail(ctx, TF_PROVIDER_DOWN, "sandbox: no answer (%s)", tf_code_info(code)->reason);
         tf_error_retry_after(ctx, 1000);
-        return tf_fail(ctx, TF_PROVIDER_DOWN, "sandbox: no answer (%s)", tf_code_info(code)->reason);
+        return TF_PROVIDER_DOWN;
     }
     *ret_status = answer.status;
     *ret_document = tf_json_parse(ctx->arena, answer.body, answer.size, 8, &error);

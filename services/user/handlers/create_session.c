@@ -1,6 +1,5 @@
 /* CreateSession: log in. Wrong name and wrong password are one answer, and take as long. */
 #include "services/user/domain/login.h"
-#include "services/user/domain/throttle.h"
 #include "services/user/handlers/views.h"
 
 enum { DEVICE_MAX_CHARS = 100, PASSWORD_CHARS_MAX = 128 };
@@ -14,50 +13,49 @@ static tf_code refuse_locked(tf_ctx *ctx, tf_time now, tf_time until)
     return TF_RATE_LIMITED;
 }
 
-static tf_code wrong(tf_ctx *ctx, int64_t user_id, tf_time now)
+static tf_code replace_password(tf_ctx *ctx, const struct account *a, const char *password, char **ret_stored)
 {
-    int failures, wait;
-    tf_code code;
-
-    code = account_login_failed(ctx, user_id, &failures);
-    if (code) return code;
-
-    wait = login_wait_s(failures, (int)user_config.login_free_failures);
-    code = wait ? account_lock(ctx, user_id, now + (int64_t)wait * TF_US_PER_S) : TF_OK;
-    return code ? code : tf_fail(ctx, TF_CREDENTIALS_WRONG, "wrong password");
+    *ret_stored = NULL;
+    if (!tf_password_needs_rehash(a->password, (int)user_config.password_m_kib, (int)user_config.password_t))
+        return TF_OK;
+    return password_make(ctx, password, ret_stored);
 }
 
-/* Finds the account and checks the password. */
-static tf_code authenticate(tf_ctx *ctx, const char *login, const char *password, tf_time now, struct account *a)
+/* Inside a turn, from reading the account to counting a failure: however many guesses come at once, no more are made
+ * than have turns before the account's log-ins are slowed down. */
+static tf_code authenticate_in_turn(tf_ctx *ctx, const char *login, const char *password, struct account *a)
 {
-    bool right = false;
-    char *stored = NULL;
+    tf_time now = ctx->clock->wall_us(ctx->clock);
+    char *stored;
     tf_code code;
 
     code = account_by_login(ctx, login, a);
     if (code == TF_NOT_FOUND) {
         tf_error_clear(ctx);
-        code = password_check(ctx, NULL, password, &right);
-        return code ? code : tf_fail(ctx, TF_CREDENTIALS_WRONG, "unknown name");
+        (void)password_right(NULL, password);
+        return tf_fail(ctx, TF_CREDENTIALS_WRONG, "unknown name");
     }
     if (code) return code;
     if (a->locked_until > now) return refuse_locked(ctx, now, a->locked_until);
 
-    code = password_check(ctx, a->password, password, &right);
-    if (code) return code;
-
-    /* While this one waited for its turn others may have failed: a guess sent beside them learns nothing. */
-    now = ctx->clock->wall_us(ctx->clock);
-    code = account_by_login(ctx, login, a);
-    if (code) return code;
-    if (a->locked_until > now) return refuse_locked(ctx, now, a->locked_until);
-    if (!right) return wrong(ctx, a->user_id, now);
-
-    if (tf_password_needs_rehash(a->password, (int)user_config.password_m_kib, (int)user_config.password_t)) {
-        code = password_make(ctx, password, &stored);
-        if (code) return code;
+    if (!password_right(a->password, password)) {
+        code = account_login_failed(ctx, a->user_id, now);
+        return code ? code : tf_fail(ctx, TF_CREDENTIALS_WRONG, "wrong password");
     }
+    code = replace_password(ctx, a, password, &stored);
+    if (code) return code;
+
     return account_login_succeeded(ctx, a->user_id, stored);
+}
+
+static tf_code authenticate(tf_ctx *ctx, const char *login, const char *password, struct account *a)
+{
+    tf_code code = password_turn_take(ctx);
+
+    if (code) return code;
+    code = authenticate_in_turn(ctx, login, password, a);
+    password_turn_give();
+    return code;
 }
 
 tf_code create_session(tf_ctx *ctx, const CreateSessionRequest *request, CreateSessionResponse *response)
@@ -79,7 +77,7 @@ tf_code create_session(tf_ctx *ctx, const CreateSessionRequest *request, CreateS
     if (login_parse(ctx->arena, request->login, &login) == LOGIN_INVALID)
         return tf_fail_field(ctx, "login", "neither a mobile number nor an e-mail address");
 
-    code = authenticate(ctx, login, request->password, now, &a);
+    code = authenticate(ctx, login, request->password, &a);
     if (code) return code;
 
     code = tf_app_id(ctx, ctx->app, 0, &s.session_id);

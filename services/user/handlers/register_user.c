@@ -57,7 +57,11 @@ tf_code register_user(tf_ctx *ctx, const RegisterUserRequest *request, RegisterU
     code = parse_language(ctx, request->language, &a);
     if (code) return code;
 
+    code = password_turn_take(ctx);
+    if (code) return code;
+
     code = password_make(ctx, request->password, &password);
+    password_turn_give();
     if (code) return code;
 
     a.password = password;

@@ -10,6 +10,14 @@ static const struct attendee *find(const struct attendee *rows, size_t n, int64_
     return NULL;
 }
 
+/* Whether an id before the i-th is the same: two tickets for one person. */
+static bool repeated(const ResolveAttendeesRequest *request, size_t i)
+{
+    for (size_t j = 0; j < i; j++)
+        if (request->attendee_ids[j] == request->attendee_ids[i]) return true;
+    return false;
+}
+
 static ResolvedAttendee *resolved(tf_ctx *ctx, const struct attendee *a)
 {
     ResolvedAttendee *out = TF_NEW(ctx->arena, ResolvedAttendee);
@@ -38,6 +46,9 @@ tf_code resolve_attendees(tf_ctx *ctx, const ResolveAttendeesRequest *request, R
     for (size_t i = 0; i < request->n_attendee_ids && response->attendees; i++) {
         const struct attendee *a = find(rows, n, request->attendee_ids[i]);
 
+        if (repeated(request, i))
+            return tf_fail_field(ctx, tf_arena_printf(ctx->arena, "attendee_ids[%zu]", i),
+                                 "an attendee is named twice");
         if (!a) {
             tf_fail(ctx, TF_NOT_FOUND, "attendee %lld is not the user's", (long long)request->attendee_ids[i]);
             ctx->error.field = tf_arena_printf(ctx->arena, "attendee_ids[%zu]", i);

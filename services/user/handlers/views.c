@@ -89,33 +89,51 @@ tf_code check_text(tf_ctx *ctx, const char *field, const char *text, size_t min,
     return TF_OK;
 }
 
+/* Over session id and random bytes. */
+static void refresh_proof(const tf_ctx *ctx, const unsigned char *bytes, unsigned char proof[TF_SHA256_BYTES])
+{
+    const struct user_state *state = user_state(ctx);
+    unsigned char text[8 + 8 + REFRESH_RANDOM_BYTES] = "refresh:";
+
+    memcpy(text + 8, bytes, 8 + REFRESH_RANDOM_BYTES);
+    tf_keyed_hash(state->person_key, state->person_key_size, text, sizeof text, proof);
+    tf_wipe(text, sizeof text);
+}
+
 char *refresh_token_make(tf_ctx *ctx, int64_t session_id, unsigned char ret_hash[TF_SHA256_BYTES])
 {
-    unsigned char bytes[8 + REFRESH_RANDOM_BYTES];
+    unsigned char bytes[8 + REFRESH_RANDOM_BYTES + REFRESH_PROOF_BYTES], proof[TF_SHA256_BYTES];
     char *encoded, *token;
 
     for (int i = 0; i < 8; i++)
         bytes[i] = (unsigned char)(session_id >> (56 - 8 * i));
     tf_random(bytes + 8, REFRESH_RANDOM_BYTES);
+    refresh_proof(ctx, bytes, proof);
+    memcpy(bytes + 8 + REFRESH_RANDOM_BYTES, proof, REFRESH_PROOF_BYTES);
     encoded = tf_base64_encode(ctx->arena, bytes, sizeof bytes, true);
     token = encoded ? tf_arena_printf(ctx->arena, "r.%s", encoded) : NULL;
     if (token) tf_sha256(token, strlen(token), ret_hash);
+    tf_wipe(bytes, sizeof bytes);
     return token;
 }
 
 tf_code refresh_token_read(tf_ctx *ctx, const char *token, int64_t *ret_session_id,
                            unsigned char ret_hash[TF_SHA256_BYTES])
 {
-    size_t n = strlen(token), size = 0;
-    const unsigned char *bytes = n > 2 && n < 128 && strncmp(token, "r.", 2) == 0
-                                     ? tf_base64_decode(ctx->arena, token + 2, n - 2, true, &size)
-                                     : NULL;
+    size_t n = strnlen(token, 128), size = 0;
+    const unsigned char *bytes = NULL;
+    unsigned char proof[TF_SHA256_BYTES];
     uint64_t id = 0;
 
-    if (!bytes || size != 8 + REFRESH_RANDOM_BYTES) return tf_fail(ctx, TF_UNAUTHENTICATED, "not a refresh token");
+    if (n > 2 && n < 128 && strncmp(token, "r.", 2) == 0)
+        bytes = tf_base64_decode(ctx->arena, token + 2, n - 2, true, &size);
+    if (!bytes || size != 8 + REFRESH_RANDOM_BYTES + REFRESH_PROOF_BYTES)
+        return tf_fail(ctx, TF_UNAUTHENTICATED, "not a refresh token");
+    refresh_proof(ctx, bytes, proof);
+    if (!tf_ct_equal(proof, bytes + 8 + REFRESH_RANDOM_BYTES, REFRESH_PROOF_BYTES))
+        return tf_fail(ctx, TF_UNAUTHENTICATED, "a refresh token that was made up");
     for (int i = 0; i < 8; i++)
         id = id << 8 | bytes[i];
-    if (id == 0 || id > INT64_MAX) return tf_fail(ctx, TF_UNAUTHENTICATED, "not a refresh token");
     *ret_session_id = (int64_t)id;
     tf_sha256(token, n, ret_hash);
     return TF_OK;

@@ -1,6 +1,8 @@
 /* Accounts: e-mail and mobile are sealed, and found by keyed hash. */
 #include "services/user/store/accounts.h"
 
+#include "services/user/domain/throttle.h"
+
 #include <stdio.h>
 #include <string.h>
 
@@ -23,10 +25,20 @@ static const struct tf_pg_stmt find_by_login = {
     "account_by_login", "SELECT " COLUMNS " FROM account WHERE mobile_hash = $1 OR email_hash = $1", false};
 /* Counted by the row: guesses that run at the same time are all counted. */
 static const struct tf_pg_stmt login_failed = {
-    "login_failed", "UPDATE account SET failed_logins = failed_logins + 1 WHERE user_id = $1 RETURNING failed_logins",
-    true};
+    .name = "login_failed",
+    .sql = "UPDATE account SET failed_logins = failed_logins + 1 WHERE user_id = $1 RETURNING failed_logins",
+    .writes = true,
+};
 static const struct tf_pg_stmt lock_login = {
-    "lock_login", "UPDATE account SET locked_until = greatest(locked_until, $2) WHERE user_id = $1", true};
+    .name = "lock_login",
+    .sql = "UPDATE account SET locked_until = $2 WHERE user_id = $1",
+    .writes = true,
+};
+static const struct tf_pg_stmt one_operator = {
+    .name = "one_operator",
+    .sql = "SELECT 1 FROM pg_advisory_xact_lock(hashtext('user.operator'))",
+    .writes = true,
+};
 static const struct tf_pg_stmt login_succeeded = {
     "login_succeeded",
     "UPDATE account SET failed_logins = 0, locked_until = NULL, password = coalesce($2, password) "
@@ -86,22 +98,27 @@ static tf_code name_taken_field(tf_ctx *ctx, const struct account *a)
     return TF_ALREADY_EXISTS;
 }
 
+static void insert_params(tf_ctx *ctx, const struct account *a, tf_pg_params *p)
+{
+    tf_pg_params_init(p, ctx);
+    tf_pg_int8(p, a->user_id);
+    put_login(ctx, p, a->mobile);
+    put_login(ctx, p, a->email);
+    tf_pg_text(p, a->name);
+    tf_pg_text(p, a->language);
+    tf_pg_text(p, a->city);
+    tf_pg_text(p, a->password);
+    tf_pg_int4(p, (int32_t)a->roles);
+    tf_pg_int8(p, a->organiser_id);
+    tf_pg_time(p, a->created_at);
+}
+
 tf_code account_insert(tf_ctx *ctx, const struct account *a)
 {
     tf_pg_params p;
     tf_code code;
 
-    tf_pg_params_init(&p, ctx);
-    tf_pg_int8(&p, a->user_id);
-    put_login(ctx, &p, a->mobile);
-    put_login(ctx, &p, a->email);
-    tf_pg_text(&p, a->name);
-    tf_pg_text(&p, a->language);
-    tf_pg_text(&p, a->city);
-    tf_pg_text(&p, a->password);
-    tf_pg_int4(&p, (int32_t)a->roles);
-    tf_pg_int8(&p, a->organiser_id);
-    tf_pg_time(&p, a->created_at);
+    insert_params(ctx, a, &p);
     code = tf_pg_query(ctx, tf_app_pg(ctx->app), &insert_account, &p, NULL);
     return code == TF_ALREADY_EXISTS ? name_taken_field(ctx, a) : code;
 }
@@ -168,30 +185,36 @@ tf_code account_by_login(tf_ctx *ctx, const char *login, struct account *a)
     return read_account(ctx, r, a);
 }
 
-tf_code account_login_failed(tf_ctx *ctx, int64_t user_id, int *ret_failures)
+struct failure {
+    int64_t user_id;
+    tf_time now;
+};
+
+/* The first statement counts and keeps the row for the second: failures at the same time count one by one. */
+static tf_code fail_in_tx(tf_pg_conn *conn, tf_ctx *ctx, void *arg)
 {
+    const struct failure *failure = arg;
     tf_pg_params p;
     tf_pg_result *r;
     tf_code code;
+    int wait;
 
     tf_pg_params_init(&p, ctx);
-    tf_pg_int8(&p, user_id);
-    code = tf_pg_query(ctx, tf_app_pg(ctx->app), &login_failed, &p, &r);
-    if (code) return code;
-    if (tf_pg_rows(r) == 0) return tf_fail(ctx, TF_NOT_FOUND, "no such account");
+    tf_pg_int8(&p, failure->user_id);
+    code = tf_pg_exec(conn, ctx, &login_failed, &p, &r);
+    if (code || tf_pg_rows(r) == 0) return code;
 
-    *ret_failures = (int)tf_pg_get_int(r, 0, 0);
-    return TF_OK;
+    wait = login_wait_s((int)tf_pg_get_int(r, 0, 0), (int)user_config.login_free_failures);
+    if (!wait) return TF_OK;
+    tf_pg_time(&p, failure->now + (int64_t)wait * TF_US_PER_S);
+    return tf_pg_exec(conn, ctx, &lock_login, &p, NULL);
 }
 
-tf_code account_lock(tf_ctx *ctx, int64_t user_id, tf_time until)
+tf_code account_login_failed(tf_ctx *ctx, int64_t user_id, tf_time now)
 {
-    tf_pg_params p;
+    struct failure failure = {user_id, now};
 
-    tf_pg_params_init(&p, ctx);
-    tf_pg_int8(&p, user_id);
-    tf_pg_time(&p, until);
-    return tf_pg_query(ctx, tf_app_pg(ctx->app), &lock_login, &p, NULL);
+    return tf_pg_tx(ctx, tf_app_pg(ctx->app), fail_in_tx, &failure);
 }
 
 tf_code account_login_succeeded(tf_ctx *ctx, int64_t user_id, const char *password)
@@ -202,6 +225,43 @@ tf_code account_login_succeeded(tf_ctx *ctx, int64_t user_id, const char *passwo
     tf_pg_int8(&p, user_id);
     tf_pg_text(&p, password);
     return tf_pg_query(ctx, tf_app_pg(ctx->app), &login_succeeded, &p, NULL);
+}
+
+struct first_operator {
+    const struct account *account;
+    tf_code (*publish)(tf_ctx *ctx, void *arg);
+    void *arg;
+};
+
+/* Instances that start at once take turns by the advisory lock. */
+static tf_code operator_in_tx(tf_pg_conn *conn, tf_ctx *ctx, void *arg)
+{
+    const struct first_operator *first = arg;
+    tf_pg_params p;
+    tf_pg_result *r;
+    tf_code code;
+
+    tf_pg_params_init(&p, ctx);
+    code = tf_pg_exec(conn, ctx, &one_operator, &p, NULL);
+    if (code) return code;
+
+    tf_pg_int4(&p, TF_ROLE_PLATFORM_OPERATOR);
+    code = tf_pg_exec(conn, ctx, &operator_exists, &p, &r);
+    if (code || tf_pg_get_bool(r, 0, 0)) return code;
+
+    insert_params(ctx, first->account, &p);
+    code = tf_pg_exec(conn, ctx, &insert_account, &p, NULL);
+    if (code) return code;
+
+    return first->publish(ctx, first->arg);
+}
+
+tf_code account_first_operator(tf_ctx *ctx, const struct account *a, tf_code (*publish)(tf_ctx *ctx, void *arg),
+                               void *arg)
+{
+    struct first_operator first = {a, publish, arg};
+
+    return tf_pg_tx(ctx, tf_app_pg(ctx->app), operator_in_tx, &first);
 }
 
 tf_code account_operator_exists(tf_ctx *ctx, bool *ret_exists)

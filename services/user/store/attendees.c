@@ -12,7 +12,7 @@ static const struct tf_pg_stmt insert_attendee = {
     "insert_attendee",
     "INSERT INTO attendee (attendee_id, user_id, name_sealed, id_type, id_sealed, id_masked, person, verified, "
     "created_at) "
-    "VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9) ON CONFLICT (user_id, person) DO NOTHING",
+    "VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9)",
     true};
 static const struct tf_pg_stmt by_person = {
     "attendee_by_person", "SELECT " COLUMNS " FROM attendee WHERE user_id = $1 AND person = $2", false};

@@ -7,13 +7,16 @@ static const struct tf_pg_stmt insert_session = {
     "$2, $3, $4, $5, $5, $6)",
     true};
 static const struct tf_pg_stmt rotate_session = {
-    "rotate_session",
-    "UPDATE session SET refresh_hash = $3, previous_hash = $2, last_used_at = $4, expires_at = $5 "
-    "WHERE session_id = $1 AND refresh_hash = $2 AND ended_at IS NULL AND expires_at > $4 RETURNING user_id",
-    true};
+    .name = "rotate_session",
+    .sql = "UPDATE session SET refresh_hash = $3, last_used_at = $4, expires_at = $5"
+           " WHERE session_id = $1 AND refresh_hash = $2 AND ended_at IS NULL AND expires_at > $4 RETURNING user_id",
+    .writes = true,
+};
 static const struct tf_pg_stmt end_reused = {
-    "end_reused_session",
-    "UPDATE session SET ended_at = $3 WHERE session_id = $1 AND previous_hash = $2 AND ended_at IS NULL", true};
+    .name = "end_reused_session",
+    .sql = "UPDATE session SET ended_at = $3 WHERE session_id = $1 AND refresh_hash <> $2 AND ended_at IS NULL",
+    .writes = true,
+};
 static const struct tf_pg_stmt end_session = {
     "end_session", "UPDATE session SET ended_at = $3 WHERE session_id = $1 AND user_id = $2 AND ended_at IS NULL",
     true};
@@ -58,7 +61,7 @@ tf_code session_rotate(tf_ctx *ctx, int64_t session_id, const unsigned char old_
         *ret_user_id = tf_pg_get_int(r, 0, 0);
         return TF_OK;
     }
-    /* Used before: a copy of the token is about, so nobody keeps the session. */
+    /* Genuine and not in force, so used before: a copy of the token is about, and nobody keeps the session. */
     tf_pg_params_init(&p, ctx);
     tf_pg_int8(&p, session_id);
     tf_pg_bytes(&p, old_hash, TF_SHA256_BYTES);

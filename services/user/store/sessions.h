@@ -11,8 +11,9 @@ struct session {
 
 TF_MUSTCHECK tf_code session_insert(tf_ctx *ctx, const struct session *session,
                                     const unsigned char refresh_hash[TF_SHA256_BYTES]);
-/* Trades the hash in force for a new one and moves the expiry on. TF_OK with *ret_user_id; TF_UNAUTHENTICATED when the
- * session is over or the hash is not in force; a hash used before also ends the session. */
+/* Trades the hash in force for a new one and moves the expiry on. old_hash is that of a token we made. TF_OK with
+ * *ret_user_id; TF_UNAUTHENTICATED when the session is over or the hash is not in force; in the latter case the token
+ * was used before, however long ago, and the session ends. */
 TF_MUSTCHECK tf_code session_rotate(tf_ctx *ctx, int64_t session_id, const unsigned char old_hash[TF_SHA256_BYTES],
                                     const unsigned char new_hash[TF_SHA256_BYTES], tf_time now, tf_time expires,
                                     int64_t *ret_user_id);

@@ -8,7 +8,7 @@
 #include <signal.h>
 #include <sys/types.h>
 
-enum { WORLD_TEXT = 512, WORLD_ADDRESS = 32, WORLD_CALL_MS = 8000, WORLD_START_MS = 20000, WORLD_ARGS_MAX = 24 };
+enum { WORLD_TEXT = 512, WORLD_ADDRESS = 32, WORLD_CALL_MS = 20000, WORLD_START_MS = 20000, WORLD_ARGS_MAX = 24 };
 
 /* Makes the directory, the internal key and a database of the test's own (TF_TEST_PG_DSN says where). */
 void world_start(void);
