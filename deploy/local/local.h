@@ -120,6 +120,9 @@ void store_dsn(struct local *l, const char *service, char *out, size_t size);
 void parts_init(struct local *l);
 /* Child's pid, or -1. argument NULL: it serves. */
 pid_t service_start(struct local *l, struct part *p, const char *argument);
+/* This process becomes the service's program with these arguments and the environment of its installation: for its commands. arguments[-1] is writable.
+ * Returns an exit status on failure only. */
+int service_become(struct local *l, const char *name, char **arguments);
 bool service_ready(struct part *p);
 void part_directory(const struct local *l, const struct part *p, char *out, size_t size);
 /* Fills p->version. */

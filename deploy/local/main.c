@@ -3,6 +3,7 @@
  *   tf-local start  --home DIR [--base-port N] [--set PART.NAME=VALUE]… [--pg DSN] [--redis ADDR] [--etcd ADDR] [--stores-only]
  *   tf-local stop   --home DIR
  *   tf-local status --home DIR [--json]
+ *   tf-local run    --home DIR [as start] SERVICE [ARGUMENT]…     the service's program in its environment, say for --dead-letters
  *
  * start leaves a supervisor in the background, which restarts parts that crash (100 ms to 2 s, reset after 10 s alive), and returns when all parts
  * serve (0), when something failed (1: what had started is stopped again), when it runs already (2) or when it was interrupted (130: likewise stopped). */
@@ -92,7 +93,7 @@ static int stop(struct local *l)
 
 static int usage(void)
 {
-    fputs("usage: tf-local start|stop|status --home DIR [--base-port N] [--set PART.NAME=VALUE]… [--pg DSN] [--redis ADDR] [--etcd ADDR] [--stores-only] [--json]\n", stderr);
+    fputs("usage: tf-local start|stop|status|run --home DIR [--base-port N] [--set PART.NAME=VALUE]… [--pg DSN] [--redis ADDR] [--etcd ADDR] [--stores-only] [--json] [SERVICE [ARGUMENT]…]\n", stderr);
     return 64;
 }
 
@@ -130,7 +131,7 @@ int main(int argc, char **argv)
 {
     static struct local l = {.base_port = 17000};
     static const char *overrides[OVERRIDES_MAX + 1];
-    int n_overrides = 0;
+    int n_overrides = 0, service = 0; /* position of run's SERVICE */
     bool json = false;
 
     if (argc < 2) return usage();
@@ -138,6 +139,10 @@ int main(int argc, char **argv)
         const char *name = argv[i], *value = i + 1 < argc ? argv[i + 1] : NULL;
         int64_t number;
 
+        if (name[0] != '-' && strcmp(argv[1], "run") == 0) {
+            service = i;
+            break;
+        }
         if (strcmp(name, "--json") == 0) {
             json = true;
             continue;
@@ -187,5 +192,6 @@ int main(int argc, char **argv)
     parts_init(&l);
     if (strcmp(argv[1], "start") == 0) return start(&l);
     if (strcmp(argv[1], "stop") == 0) return stop(&l);
+    if (strcmp(argv[1], "run") == 0 && service) return service_become(&l, argv[service], argv + service + 1);
     return usage();
 }

@@ -158,25 +158,52 @@ static void put_common(struct local *l, struct env *e, const struct part *p)
     put(e, "pg_password_file", "%s", path);
 }
 
-pid_t service_start(struct local *l, struct part *p, const char *argument)
+/* The whole environment; free() it. */
+static struct env *service_env(struct local *l, const struct part *p)
 {
-    char program[700], log[700], directory[600];
     struct env *e = calloc(1, sizeof *e);
-    const char *argv[] = {program, argument, NULL};
-    struct spawn s = {.argv = argv, .log_path = log, .directory = directory, .death_signal = SIGTERM};
-    pid_t pid;
 
     TF_ASSERT(e);
-    part_program(l, p, program, sizeof program);
-    part_directory(l, p, directory, sizeof directory);
-    snprintf(log, sizeof log, "%s/log/%s.log", l->home, p->name);
     put_common(l, e, p);
     put_own(l, e, p->settings);
     put_overrides(l, e, p);
-    s.env = e->rows;
+    return e;
+}
+
+pid_t service_start(struct local *l, struct part *p, const char *argument)
+{
+    char program[700], log[700], directory[600];
+    struct env *e = service_env(l, p);
+    const char *argv[] = {program, argument, NULL};
+    struct spawn s = {.argv = argv, .env = e->rows, .log_path = log, .directory = directory, .death_signal = SIGTERM};
+    pid_t pid;
+
+    part_program(l, p, program, sizeof program);
+    part_directory(l, p, directory, sizeof directory);
+    snprintf(log, sizeof log, "%s/log/%s.log", l->home, p->name);
     pid = mkdir(directory, 0700) && errno != EEXIST ? -1 : spawn(&s);
     free(e);
     return pid;
+}
+
+int service_become(struct local *l, const char *name, char **arguments)
+{
+    for (int i = 0; i < PARTS; i++) {
+        const struct part *p = &l->parts[i];
+        char program[700];
+        struct env *e;
+
+        if (p->kind != SERVICE || strcmp(p->name, name) != 0) continue;
+        e = service_env(l, p);
+        part_program(l, p, program, sizeof program);
+        arguments[-1] = program;
+        execve(program, arguments - 1, (char *const *)(uintptr_t)e->rows);
+        perror(program);
+        free(e);
+        return 1;
+    }
+    fprintf(stderr, "no service '%s'\n", name);
+    return 64;
 }
 
 bool service_ready(struct part *p)
