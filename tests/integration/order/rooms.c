@@ -19,6 +19,7 @@ extern const struct tf_embedded tf_platform_migrations[], order_migrations[], or
 enum { TEXT = 1024, NAME = 512 };
 
 struct tf_app *rooms_app;
+_Atomic int64_t rooms_clock_shift_us;
 struct proxy *rooms_proxy;
 
 static struct {
@@ -29,6 +30,20 @@ static struct {
     pid_t redis;
     _Atomic int64_t next_id;
 } world = {.next_id = 1};
+
+static int64_t shifted_wall(const tf_clock *clock)
+{
+    (void)clock;
+    return tf_now_us() + atomic_load(&rooms_clock_shift_us);
+}
+
+static int64_t true_mono(const tf_clock *clock)
+{
+    (void)clock;
+    return tf_mono_us();
+}
+
+static const tf_clock rooms_clock = {shifted_wall, true_mono};
 
 /* ---- servers ----------------------------------------------------------------------------------------------------------- */
 
@@ -143,7 +158,7 @@ int rooms_start(void **state)
     sql_do("CREATE SCHEMA %s", world.schema);
 
     world.service = (struct tf_service){.name = "order", .purpose = "is tested"};
-    *app = (tf_app){.service = &world.service, .clock = tf_clock_system(), .instance = "rooms"};
+    *app = (tf_app){.service = &world.service, .clock = &rooms_clock, .instance = "rooms"};
     atomic_store(&app->ready, true);
     app->pg = pool(true);
     ctx_start(&ctx, 20000);

@@ -14,6 +14,7 @@
 
 struct tf_app;
 extern struct tf_app *rooms_app;
+extern _Atomic int64_t rooms_clock_shift_us; /* of the process's own wall clock */
 extern struct proxy *rooms_proxy; /* between the rooms and PostgreSQL */
 
 /* For cmocka's groups: everything runs. Intents last 1 s, the safety net looks every second. */

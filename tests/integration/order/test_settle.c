@@ -236,6 +236,25 @@ static void a_stale_inventory_keeps_the_row(void **state)
     check_agreement(sale);
 }
 
+/* Paid; while Redis is being told, refunded: the word about the refund must not be deleted with the other. */
+static void a_row_written_again_meanwhile_stays(void **state)
+{
+    tf_cleanup(sale_unrefp) struct sale *sale = show_new(&plain);
+    int32_t place;
+    int64_t order = buy_now(sale, &(struct purchase_try){.user_id = 1, .count = 1}, &place);
+
+    (void)state;
+    redis_number("CLIENT", "PAUSE", "1500", "ALL", NULL);
+    change(sale, order, 2, true);
+    sleep_ms(500); /* read, and waiting for Redis */
+    sql_do("UPDATE orders SET state = 4 WHERE order_no = %lld", (long long)order);
+    sql_do("UPDATE tickets SET live = false WHERE order_no = %lld", (long long)order);
+    sql_do("UPDATE settle_queue SET created_at = clock_timestamp() WHERE order_no = %lld", (long long)order);
+    sleep_ms(1500);
+    wait_status(sale, place, 1, 4000);
+    check_agreement(sale);
+}
+
 /* ---- without Redis ------------------------------------------------------------------------------------------------------------ */
 
 static void holds_end_without_redis(void **state)
@@ -280,6 +299,7 @@ int main(void)
         cmocka_unit_test(a_lost_confirm_costs_one_settling),
         cmocka_unit_test(changes_reach_redis_by_the_queue),
         cmocka_unit_test(a_queue_row_waits_for_redis),
+        cmocka_unit_test(a_row_written_again_meanwhile_stays),
         cmocka_unit_test(a_stale_inventory_keeps_the_row),
         cmocka_unit_test(holds_end_without_redis),
         cmocka_unit_test(old_tombstones_go),
