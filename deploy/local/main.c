@@ -70,6 +70,15 @@ static int start(struct local *l)
     return result == REPORT_SERVES ? 0 : 1;
 }
 
+/* A process that ended and waits for its parent is not. */
+static bool alive(pid_t pid)
+{
+    char path[64], target[8];
+
+    snprintf(path, sizeof path, "/proc/%d/exe", (int)pid);
+    return readlink(path, target, sizeof target) >= 0;
+}
+
 static int stop(struct local *l)
 {
     pid_t pid = home_supervisor(l->home);
@@ -83,7 +92,7 @@ static int stop(struct local *l)
         return 1;
     }
     for (int64_t until = mono_ms() + STOP_TIMEOUT_MS; mono_ms() < until; sleep_ms(20))
-        if (home_supervisor(l->home) == 0) {
+        if (home_supervisor(l->home) == 0 && !alive(pid)) {
             puts("Stopped.");
             return 0;
         }
