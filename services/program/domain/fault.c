@@ -7,8 +7,18 @@
 #include <stdio.h>
 #include <string.h>
 
-/* Longer ones (absurd member names) are cut. */
-enum { POINTER_BYTES_MAX = 512 };
+/* More than is kept of a pointer, so that where it is cut the next character is known. */
+enum { POINTER_BUFFER_BYTES = FAULT_POINTER_MAX + 64 };
+
+size_t utf8_cut(const char *text, size_t max)
+{
+    size_t n = strlen(text);
+
+    if (n <= max) return n;
+    for (n = max; n > 0 && ((unsigned char)text[n] & 0xc0) == 0x80;) /* within a character */
+        n--;
+    return n;
+}
 
 void faults_init(struct faults *faults, tf_arena *arena)
 {
@@ -39,9 +49,9 @@ const char *path_pointer(tf_arena *arena, const struct path *path)
     tf_cleanup(tf_buf_done) tf_buf out = {0};
     const char *pointer;
 
-    tf_buf_init(&out, POINTER_BYTES_MAX);
+    tf_buf_init(&out, POINTER_BUFFER_BYTES);
     pointer_write(&out, path);
-    pointer = tf_arena_strndup(arena, out.data ? out.data : "", out.size);
+    pointer = out.data ? tf_arena_strndup(arena, out.data, utf8_cut(out.data, FAULT_POINTER_MAX)) : "";
     return pointer ? pointer : "";
 }
 
@@ -49,13 +59,15 @@ bool fault_add(struct faults *faults, const struct path *path, const char *forma
 {
     struct fault *fault;
     va_list args;
+    char *detail;
 
     if (faults->n == FAULTS_MAX) return false;
     fault = &faults->list[faults->n++];
     va_start(args, format);
-    fault->detail = tf_arena_vprintf(faults->arena, format, args);
+    detail = tf_arena_vprintf(faults->arena, format, args);
     va_end(args);
-    if (!fault->detail) fault->detail = "is wrong";
+    if (detail) detail[utf8_cut(detail, FAULT_DETAIL_MAX)] = '\0';
+    fault->detail = detail ? detail : "is wrong";
     fault->pointer = path_pointer(faults->arena, path);
     return false;
 }

@@ -20,7 +20,8 @@ struct path {
 #define PATH_MEMBER(parent, member) (&(const struct path){.up = (parent), .name = (member)})
 #define PATH_INDEX(parent, i)       (&(const struct path){.up = (parent), .index = (i)})
 
-enum { FAULTS_MAX = 20 };
+/* Pointers (of absurd member names) and details beyond these are cut, at a character's end. */
+enum { FAULTS_MAX = 20, FAULT_POINTER_MAX = 512, FAULT_DETAIL_MAX = 600 };
 
 struct fault {
     const char *pointer, *detail;
@@ -30,6 +31,9 @@ struct faults {
     size_t n;
     struct fault list[FAULTS_MAX];
 };
+
+/* Bytes of valid UTF-8 to keep so that at most max are left and no character is cut. */
+size_t utf8_cut(const char *text, size_t max);
 
 void faults_init(struct faults *faults, tf_arena *arena);
 /* The pointer in the faults' arena; "" for the document. */

@@ -16,7 +16,6 @@ enum {
     IMPORT_ARENA_BYTES = 768 * 1024 * 1024,
     /* Errors travel in gRPC metadata, which is bounded; a few faults say enough. */
     FAULTS_TEXT_MAX = 3000,
-    DETAIL_MAX = 600,
 };
 
 /* The faults as an error: the first one as the field, all of them as a parameter. */
@@ -25,7 +24,7 @@ static tf_code faults_fail(tf_ctx *ctx, const struct faults *faults)
     tf_cleanup(tf_buf_done) tf_buf all = {0};
     tf_code code;
 
-    code = tf_fail_field(ctx, faults->list[0].pointer, "%.*s", DETAIL_MAX, faults->list[0].detail);
+    code = tf_fail_field(ctx, faults->list[0].pointer, "%s", faults->list[0].detail);
     tf_buf_init(&all, FAULTS_TEXT_MAX);
     for (size_t i = 0; i < faults->n; i++) {
         const struct fault *fault = &faults->list[i];
@@ -77,7 +76,10 @@ static tf_code document_import(tf_ctx *ctx, tf_ctx *scratch, const void *data, s
     tf_code code;
 
     document = tf_json_parse(scratch->arena, data, size, 0, &error);
-    if (!document) return tf_fail_field(scratch, "", "is not valid JSON: %.*s", DETAIL_MAX, error ? error : "");
+    if (!document) {
+        if (!error) error = "";
+        return tf_fail_field(scratch, "", "is not valid JSON: %.*s", (int)utf8_cut(error, FAULT_DETAIL_MAX), error);
+    }
 
     faults_init(&import.faults, scratch->arena);
     if (!catalogue_read(&r, document, hold_floor_s, &catalogue)) return faults_fail(scratch, &import.faults);
