@@ -86,7 +86,7 @@ static void *read_bytes(int fd, tf_arena *arena, size_t left, size_t *ret_size, 
 static void *read_file(int directory, const char *name, tf_arena *arena, size_t left, size_t *ret_size,
                        const char **ret_why)
 {
-    int fd = openat(directory, name, O_RDONLY | O_NONBLOCK | O_CLOEXEC); /* nonblocking: a pipe must not hold the start */
+    int fd = openat(directory, name, O_RDONLY | O_NONBLOCK | O_CLOEXEC); /* a pipe must not hold the start */
     void *data;
 
     *ret_why = "cannot be opened";
@@ -135,8 +135,7 @@ static void add(pictures *p, int directory, const char *name)
         leave_out(name, "too many pictures");
         return;
     }
-    picture.plain.data =
-        read_file(directory, name, p->arena, PICTURES_BYTES_MAX - p->bytes, &picture.plain.size, &why);
+    picture.plain.data = read_file(directory, name, p->arena, PICTURES_BYTES_MAX - p->bytes, &picture.plain.size, &why);
     if (!picture.plain.data) {
         leave_out(name, why);
         return;

@@ -7,7 +7,7 @@
 #include <stddef.h>
 
 enum tf_gzip_level {
-    TF_GZIP_FAST, /* for one reader: 50 µs for 20 KB of JSON, a fifth of its size; a thread that uses it keeps 270 KB */
+    TF_GZIP_FAST, /* for one reader: 50 µs for 20 KB of JSON, down to a fifth; a thread that uses it keeps 270 KB */
     TF_GZIP_BEST, /* for many readers: some milliseconds a megabyte */
 };
 
