@@ -1,5 +1,6 @@
 /* Hold: the one call that takes places; and the small calls beside it. */
 #include "services/order/inventory/call.h"
+#include "services/order/inventory/jobs.h"
 #include "services/order/config.h"
 
 #include "common/base/log.h"
@@ -149,10 +150,10 @@ tf_code inventory_hold(tf_ctx *ctx, const struct sale *sale, const struct hold_r
     hold_command(&cmd, ctx, sale, request);
     code = inventory_call(ctx, &cmd, &answer);
     tf_histogram_observe_us(&hold_seconds, tf_mono_us() - start_us);
-    if (code == TF_INTERNAL) {
+    if (code == TF_INTERNAL && strstr(ctx->error.internal, "CORRUPT")) {
         /* The index and the map disagree: never by our hand. What PostgreSQL knows puts it right. */
-        tf_log(TF_LOG_ERROR, "inventory function failed", "cause", ctx->error.internal, NULL);
-        inventory_rebuild_soon(sale->show_id);
+        tf_log(TF_LOG_ERROR, "the inventory contradicts itself", "cause", ctx->error.internal, NULL);
+        inventory_alarm(sale->show_id);
     }
     if (code) return code;
 

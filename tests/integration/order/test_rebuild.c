@@ -298,6 +298,30 @@ static void an_epoch_behind_redis_is_overtaken(void **state)
     buy_now(sale, &(struct purchase_try){.user_id = 1, .count = 1}, NULL);
 }
 
+/* The index promises what the map does not have (somebody wrote into the key): an alarm, and a rebuild. */
+static void a_map_that_contradicts_itself_is_rebuilt(void **state)
+{
+    tf_cleanup(sale_unrefp) struct sale *sale = show_new(&plain);
+    char key[64];
+    struct hold hold;
+    tf_ctx ctx;
+
+    (void)state;
+    snprintf(key, sizeof(key), "tf:{%d}:%lld:m", inventory_partition(sale->bucket), (long long)sale->show_id);
+    for (int at = 64; at < 64 + 40; at += 8) {
+        char offset[16];
+
+        snprintf(offset, sizeof(offset), "%d", at * 8);
+        redis_number("BITFIELD", key, "SET", "i64", offset, "0", NULL);
+    }
+    rooms_ctx(&ctx, 5000);
+    ASSERT_CODE(&ctx, try_hold(&ctx, sale, &(struct purchase_try){.user_id = 1, .count = 2}, &hold), TF_INTERNAL);
+    tf_ctx_done(&ctx);
+    wait_status(sale, 40, 1, 5000);
+    buy_now(sale, &(struct purchase_try){.user_id = 1, .count = 2}, NULL);
+    check_agreement(sale);
+}
+
 static void nobody_rebuilds_an_unknown_show(void **state)
 {
     tf_ctx ctx;
@@ -419,6 +443,7 @@ int main(void)
         cmocka_unit_test(rebuilds_at_once_are_few),
         cmocka_unit_test(a_raise_left_behind_is_taken_over),
         cmocka_unit_test(an_epoch_behind_redis_is_overtaken),
+        cmocka_unit_test(a_map_that_contradicts_itself_is_rebuilt),
         cmocka_unit_test(nobody_rebuilds_an_unknown_show),
         cmocka_unit_test(sales_go_on_over_losses_and_rebuilds),
         cmocka_unit_test(fifty_thousand_places_in_time),
