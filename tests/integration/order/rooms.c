@@ -11,6 +11,7 @@
 #include <signal.h>
 #include <stdatomic.h>
 #include <stdio.h>
+#include <sys/prctl.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -120,7 +121,9 @@ void rooms_redis_start(bool keep)
     if (world.redis == 0) {
         int fd = open("/dev/null", O_WRONLY);
 
+        prctl(PR_SET_PDEATHSIG, SIGKILL); /* a test that is killed leaves nothing behind */
         dup2(fd, STDOUT_FILENO);
+        dup2(fd, STDERR_FILENO);
         execvp(argv[0], argv);
         _exit(127);
     }
