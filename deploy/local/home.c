@@ -53,7 +53,8 @@ static void lock_path(const char *home, char *out, size_t size)
     snprintf(out, size, "%s/run/lock", home);
 }
 
-/* A record lock: children do not inherit it, it ends with the process however that dies, and anybody may ask who holds it. */
+/* A record lock: children do not inherit it, it ends with the process however that dies, and anybody may ask who holds
+ * it. */
 bool home_lock(struct local *l)
 {
     struct flock lock = {.l_type = F_WRLCK, .l_whence = SEEK_SET};

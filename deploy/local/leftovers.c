@@ -1,5 +1,6 @@
-/* Processes of a part that live although nobody watches them: the kernel asked them to stop when their supervisor was killed, but PostgreSQL may still write a
- * checkpoint, and a backend outlives a postmaster that crashed. Two servers on one data directory, or one that refuses to start, are prevented by waiting. */
+/* Processes of a part that live although nobody watches them: the kernel asked them to stop when their supervisor was
+ * killed, but PostgreSQL may still write a checkpoint, and a backend outlives a postmaster that crashed. Two servers on
+ * one data directory, or one that refuses to start, are prevented by waiting. */
 #include "deploy/local/local.h"
 
 #include <ctype.h>
@@ -34,8 +35,10 @@ pid_t leftover(struct local *l, const struct part *p)
     DIR *proc;
 
     part_directory(l, p, directory, sizeof directory);
-    if (p->kind == STORE) snprintf(name, sizeof name, "%.15s", strrchr(store_program(p), '/') + 1);
-    else snprintf(name, sizeof name, "tf-%.12s", p->name);
+    if (p->kind == STORE)
+        snprintf(name, sizeof name, "%.15s", strrchr(store_program(p), '/') + 1);
+    else
+        snprintf(name, sizeof name, "tf-%.12s", p->name);
     proc = opendir("/proc");
     while (proc && !found && (entry = readdir(proc))) {
         ssize_t n;

@@ -1,4 +1,5 @@
-/* The local supervisor: what its files share. One process per installation ("home"), children on private loopback ports. */
+/* The local supervisor: what its files share. One process per installation ("home"), children on private loopback
+ * ports. */
 #pragma once
 
 #include "common/base/macros.h"
@@ -37,15 +38,16 @@ struct local {
     bool stores_only; /* for tests: PostgreSQL, Redis and etcd without services */
     struct part parts[PARTS];
     const char *external_pg, *external_redis, *external_etcd; /* or NULL: ours */
-    const char *const *overrides; /* "order.hold_floor_s=2", NULL-ended */
-    FILE *progress; /* where start-up is reported; NULL once it is over */
+    const char *const *overrides;                             /* "order.hold_floor_s=2", NULL-ended */
+    FILE *progress;                                           /* where start-up is reported; NULL once it is over */
 };
 
 /* Reports a line of start-up progress. */
 void say(struct local *l, const char *format, ...) TF_PRINTF(2, 3);
 
 /* ---- supervisor.c ---- */
-/* The background process: starts everything, reports to progress_fd, then watches until SIGTERM. The last byte it reports is one of these. */
+/* The background process: starts everything, reports to progress_fd, then watches until SIGTERM. The last byte it
+ * reports is one of these. */
 enum { REPORT_SERVES = 1, REPORT_RUNS_ALREADY = 2, REPORT_FAILED = 3 };
 TF_NORETURN void supervise(struct local *l, int progress_fd);
 
@@ -86,7 +88,8 @@ int run(const struct spawn *s, int timeout_ms);
 void stop_pid(pid_t pid, int signal, int grace_ms);
 
 /* ---- leftovers.c ---- */
-/* A process of this part that lives without us (after a supervisor that was killed; a backend of a PostgreSQL that crashed); 0: none. */
+/* A process of this part that lives without us (after a supervisor that was killed; a backend of a PostgreSQL that
+ * crashed); 0: none. */
 pid_t leftover(struct local *l, const struct part *p);
 /* Waits until no part has one; ends those that do not go by themselves. False and a sentence when one stays. */
 bool leftovers_end(struct local *l);
@@ -120,8 +123,8 @@ void store_dsn(struct local *l, const char *service, char *out, size_t size);
 void parts_init(struct local *l);
 /* Child's pid, or -1. argument NULL: it serves. */
 pid_t service_start(struct local *l, struct part *p, const char *argument);
-/* This process becomes the service's program with these arguments and the environment of its installation: for its commands. arguments[-1] is writable.
- * Returns an exit status on failure only. */
+/* This process becomes the service's program with these arguments and the environment of its installation: for its
+ * commands. arguments[-1] is writable. Returns an exit status on failure only. */
 int service_become(struct local *l, const char *name, char **arguments);
 bool service_ready(struct part *p);
 void part_directory(const struct local *l, const struct part *p, char *out, size_t size);
@@ -132,5 +135,6 @@ void part_ask_version(struct local *l, struct part *p);
 /* Writes run/status for `tf-local status`. */
 void status_write(struct local *l);
 void status_forget(const struct local *l);
-/* Prints the table or JSON from run/status and /proc; exit status 0 when all parts run, 3 when nothing does, 1 otherwise. */
+/* Prints the table or JSON from run/status and /proc; exit status 0 when all parts run, 3 when nothing does, 1
+ * otherwise. */
 int status_print(const char *home, bool json);

@@ -1,12 +1,12 @@
 /* tf-local: one installation on one machine.
  *
- *   tf-local start  --home DIR [--base-port N] [--set PART.NAME=VALUE]… [--pg DSN] [--redis ADDR] [--etcd ADDR] [--stores-only]
- *   tf-local stop   --home DIR
- *   tf-local status --home DIR [--json]
- *   tf-local run    --home DIR [as start] SERVICE [ARGUMENT]…     the service's program in its environment, say for --dead-letters
+ *   tf-local start  --home DIR [--base-port N] [--set PART.NAME=VALUE]… [--pg DSN] [--redis ADDR] [--etcd ADDR]
+ * [--stores-only] tf-local stop   --home DIR tf-local status --home DIR [--json] tf-local run    --home DIR [as start]
+ * SERVICE [ARGUMENT]…     the service's program in its environment, say for --dead-letters
  *
- * start leaves a supervisor in the background, which restarts parts that crash (100 ms to 2 s, reset after 10 s alive), and returns when all parts
- * serve (0), when something failed (1: what had started is stopped again), when it runs already (2) or when it was interrupted (130: likewise stopped). */
+ * start leaves a supervisor in the background, which restarts parts that crash (100 ms to 2 s, reset after 10 s alive),
+ * and returns when all parts serve (0), when something failed (1: what had started is stopped again), when it runs
+ * already (2) or when it was interrupted (130: likewise stopped). */
 #include "deploy/local/local.h"
 
 #include "common/base/text.h"
@@ -23,7 +23,8 @@ enum { OVERRIDES_MAX = 64, STOP_TIMEOUT_MS = 90000 };
 
 static volatile sig_atomic_t interrupted, supervisor_pid;
 
-/* The supervisor has a session of its own and does not hear Ctrl-C: it is told. Its report ends when it has stopped what had started. */
+/* The supervisor has a session of its own and does not hear Ctrl-C: it is told. Its report ends when it has stopped
+ * what had started. */
 static void on_interrupt(int signal_number)
 {
     (void)signal_number;
@@ -55,12 +56,15 @@ static int start(struct local *l)
     sigaction(SIGTERM, &action, NULL);
     sigaction(SIGHUP, &action, NULL);
     while (read(fds[0], &c, 1) == 1) {
-        if (c <= REPORT_FAILED) result = c;
-        else putchar(c);
+        if (c <= REPORT_FAILED)
+            result = c;
+        else
+            putchar(c);
         if (c == '\n') fflush(stdout);
     }
     if (result == REPORT_RUNS_ALREADY) {
-        printf("TicketFlow runs already in %s (supervisor %d); nothing was changed.\n", l->home, (int)home_supervisor(l->home));
+        printf("TicketFlow runs already in %s (supervisor %d); nothing was changed.\n", l->home,
+               (int)home_supervisor(l->home));
         return 2;
     }
     if (interrupted) {
@@ -102,7 +106,9 @@ static int stop(struct local *l)
 
 static int usage(void)
 {
-    fputs("usage: tf-local start|stop|status|run --home DIR [--base-port N] [--set PART.NAME=VALUE]… [--pg DSN] [--redis ADDR] [--etcd ADDR] [--stores-only] [--json] [SERVICE [ARGUMENT]…]\n", stderr);
+    fputs("usage: tf-local start|stop|status|run --home DIR [--base-port N] [--set PART.NAME=VALUE]… [--pg DSN] "
+          "[--redis ADDR] [--etcd ADDR] [--stores-only] [--json] [SERVICE [ARGUMENT]…]\n",
+          stderr);
     return 64;
 }
 
@@ -192,7 +198,9 @@ int main(int argc, char **argv)
         return 64;
     }
     if (l.external_pg && strstr(l.external_pg, "://")) {
-        fputs("--pg: give the connection as keywords, \"host=… port=… user=… dbname=…\", because each service adds its own database and role\n", stderr);
+        fputs("--pg: give the connection as keywords, \"host=… port=… user=… dbname=…\", because each service adds its "
+              "own database and role\n",
+              stderr);
         return 64;
     }
     if (strcmp(argv[1], "status") == 0) return status_print(l.home, json);

@@ -119,7 +119,8 @@ static void put_overrides(struct local *l, struct env *e, const struct part *p)
         const char *o = l->overrides[i], *dot = strchr(o, '.'), *eq = strchr(o, '=');
         char key[64];
 
-        if (!(o[0] == '*' || (strlen(p->name) == (size_t)(dot - o) && strncmp(o, p->name, (size_t)(dot - o)) == 0))) continue;
+        if (!(o[0] == '*' || (strlen(p->name) == (size_t)(dot - o) && strncmp(o, p->name, (size_t)(dot - o)) == 0)))
+            continue;
         snprintf(key, sizeof key, "%.*s", (int)(eq - dot - 1), dot + 1);
         put(e, key, "%s", eq + 1);
     }
@@ -128,14 +129,18 @@ static void put_overrides(struct local *l, struct env *e, const struct part *p)
 /* A directory for each, so that a process tells by it whose it is (leftovers.c). */
 void part_directory(const struct local *l, const struct part *p, char *out, size_t size)
 {
-    if (p->kind == STORE) store_directory(l, p, out, size);
-    else snprintf(out, size, "%s/run/%s", l->home, p->name);
+    if (p->kind == STORE)
+        store_directory(l, p, out, size);
+    else
+        snprintf(out, size, "%s/run/%s", l->home, p->name);
 }
 
 static void part_program(const struct local *l, const struct part *p, char *out, size_t size)
 {
-    if (p->kind == STORE) snprintf(out, size, "%s", store_program(p));
-    else snprintf(out, size, "%s/tf-%s", l->bin, p->name);
+    if (p->kind == STORE)
+        snprintf(out, size, "%s", store_program(p));
+    else
+        snprintf(out, size, "%s/tf-%s", l->bin, p->name);
 }
 
 /* What every service is told; its own settings and the operator's follow. */
@@ -147,10 +152,14 @@ static void put_common(struct local *l, struct env *e, const struct part *p)
     put(e, "admin_listen", "127.0.0.1:%d", p->admin_port);
     put(e, "instance", "%s-1", p->name);
     put(e, "internal_key_file", "%s/secrets/internal.key", l->home);
-    if (l->external_redis) put(e, "redis_address", "%s", l->external_redis);
-    else put(e, "redis_address", "127.0.0.1:%d", l->parts[PART_redis].port);
-    if (l->external_etcd) put(e, "etcd_endpoints", "%s", l->external_etcd);
-    else put(e, "etcd_endpoints", "127.0.0.1:%d", l->parts[PART_etcd].port);
+    if (l->external_redis)
+        put(e, "redis_address", "%s", l->external_redis);
+    else
+        put(e, "redis_address", "127.0.0.1:%d", l->parts[PART_redis].port);
+    if (l->external_etcd)
+        put(e, "etcd_endpoints", "%s", l->external_etcd);
+    else
+        put(e, "etcd_endpoints", "127.0.0.1:%d", l->parts[PART_etcd].port);
     snprintf(path, sizeof path, "%s/secrets/pg-%s.password", l->home, p->name);
     if (access(path, F_OK)) return;
     store_dsn(l, p->name, dsn, sizeof dsn);
@@ -211,7 +220,8 @@ bool service_ready(struct part *p)
     return probe_http(p->admin_port, "/healthz");
 }
 
-/* "postgres (PostgreSQL) 15.6 (Debian …)", "Redis server v=7.0.15 …", "etcd Version: 3.4.23", "tf-user 0.1.0": the first word that looks like a number. */
+/* "postgres (PostgreSQL) 15.6 (Debian …)", "Redis server v=7.0.15 …", "etcd Version: 3.4.23", "tf-user 0.1.0": the
+ * first word that looks like a number. */
 void part_ask_version(struct local *l, struct part *p)
 {
     char program[700], path[600], line[256] = "";

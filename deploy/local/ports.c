@@ -19,7 +19,8 @@ static bool can_bind(int port)
 
     if (fd < 0) return true;
     a.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
-    (void)setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &one, sizeof one); /* as the servers do: what TIME_WAIT holds is free */
+    (void)setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &one,
+                     sizeof one); /* as the servers do: what TIME_WAIT holds is free */
     ok = bind(fd, (struct sockaddr *)&a, sizeof a) == 0 || errno != EADDRINUSE;
     close(fd);
     return ok;
@@ -34,7 +35,9 @@ static unsigned long listener_inode(const char *table, int port)
     FILE *f = fopen(table, "re");
 
     while (f && !found && fgets(line, sizeof line, f))
-        if (sscanf(line, " %*d: %*[0-9A-F]:%x %*[0-9A-F]:%*x %x %*s %*s %*s %*s %*s %lu", &local_port, &state, &inode) == 3 && (int)local_port == port && state == 0x0A)
+        if (sscanf(line, " %*d: %*[0-9A-F]:%x %*[0-9A-F]:%*x %x %*s %*s %*s %*s %*s %lu", &local_port, &state,
+                   &inode) == 3 &&
+            (int)local_port == port && state == 0x0A)
             found = inode;
     if (f) fclose(f);
     return found;

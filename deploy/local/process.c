@@ -74,7 +74,8 @@ TF_NORETURN static void become(const struct spawn *s, pid_t parent, int in)
     _exit(127);
 }
 
-/* The log belongs to the account that writes it; one that has grown large gives way, so that two generations are kept. */
+/* The log belongs to the account that writes it; one that has grown large gives way, so that two generations are kept.
+ */
 static void log_prepare(const struct spawn *s)
 {
     struct passwd *pw = s->user && geteuid() == 0 ? getpwnam(s->user) : NULL;

@@ -14,10 +14,10 @@ static const struct {
     size_t size; /* random bytes */
     bool text;   /* as hex, for passwords */
 } secrets[] = {
-    {"internal.key", 32, false},       {"user-signing.key", 32, false}, {"ticket-signing.key", 32, false},
-    {"personal-data.key", 32, false},  {"person.key", 32, false},       {"sandbox.key", 32, false},
+    {"internal.key", 32, false},         {"user-signing.key", 32, false}, {"ticket-signing.key", 32, false},
+    {"personal-data.key", 32, false},    {"person.key", 32, false},       {"sandbox.key", 32, false},
     {"pg-superuser.password", 16, true}, {"pg-user.password", 16, true},  {"pg-program.password", 16, true},
-    {"pg-order.password", 16, true},   {"pg-pay.password", 16, true},
+    {"pg-order.password", 16, true},     {"pg-pay.password", 16, true},
 };
 
 /* Whoever reads a secret drops line ends behind it, so a random one must not end in what looks like one. */

@@ -28,8 +28,9 @@ void status_write(struct local *l)
         const struct part *p = &l->parts[i];
 
         if (l->stores_only && p->kind != STORE) continue;
-        fprintf(f, "%s %s %d %d %d %lld %d %s\n", p->name, state_names[p->state], (int)p->pid, p->state == PART_EXTERNAL ? 0 : p->port, p->admin_port,
-                (long long)p->since, p->restarts, p->version[0] ? p->version : "-");
+        fprintf(f, "%s %s %d %d %d %lld %d %s\n", p->name, state_names[p->state], (int)p->pid,
+                p->state == PART_EXTERNAL ? 0 : p->port, p->admin_port, (long long)p->since, p->restarts,
+                p->version[0] ? p->version : "-");
     }
     if (fclose(f) == 0 && rename(temporary, path)) perror(path);
 }
@@ -70,9 +71,12 @@ static void print_json_text(const char *text)
     for (; *text; text++) {
         unsigned char c = (unsigned char)*text;
 
-        if (c == '"' || c == '\\') printf("\\%c", c);
-        else if (c < 0x20) printf("\\u%04x", c);
-        else putchar(c);
+        if (c == '"' || c == '\\')
+            printf("\\%c", c);
+        else if (c < 0x20)
+            printf("\\u%04x", c);
+        else
+            putchar(c);
     }
     putchar('"');
 }
@@ -95,23 +99,28 @@ int status_print(const char *home, bool json)
         print_json_text(home);
         fputs(", \"parts\": [", stdout);
     } else {
-        printf("%-11s %-9s %8s  %-16s %9s %9s  %s\n", "PART", "STATE", "PID", "ADDRESS", "MEMORY", "RESTARTS", "VERSION");
+        printf("%-11s %-9s %8s  %-16s %9s %9s  %s\n", "PART", "STATE", "PID", "ADDRESS", "MEMORY", "RESTARTS",
+               "VERSION");
     }
     while (fgets(line, sizeof line, f)) {
         char address[32] = "-";
         long kib;
 
-        if (sscanf(line, "%31s %31s %d %d %d %lld %d %63s", name, state, &pid, &port, &admin, &since, &restarts, version) != 8) continue;
+        if (sscanf(line, "%31s %31s %d %d %d %lld %d %63s", name, state, &pid, &port, &admin, &since, &restarts,
+                   version) != 8)
+            continue;
         if (port) snprintf(address, sizeof address, "127.0.0.1:%d", port);
         /* The supervisor's children are the other rows. */
         kib = pid > 0 ? pss_kib(pid, strcmp(name, "supervisor") != 0) : 0;
         if (strcmp(state, "running") != 0 && strcmp(state, "external") != 0) bad++;
         if (json)
-            printf("%s\n  {\"part\": \"%s\", \"state\": \"%s\", \"pid\": %d, \"address\": \"%s\", \"memory_kib\": %ld, \"restarts\": %d, "
+            printf("%s\n  {\"part\": \"%s\", \"state\": \"%s\", \"pid\": %d, \"address\": \"%s\", \"memory_kib\": %ld, "
+                   "\"restarts\": %d, "
                    "\"since\": %lld, \"admin_port\": %d, \"version\": \"%s\"}",
                    rows ? "," : "", name, state, pid, address, kib, restarts, since, admin, version);
         else
-            printf("%-11s %-9s %8d  %-16s %7.1f M %9d  %s\n", name, state, pid, address, (double)kib / 1024, restarts, version);
+            printf("%-11s %-9s %8d  %-16s %7.1f M %9d  %s\n", name, state, pid, address, (double)kib / 1024, restarts,
+                   version);
         rows++;
     }
     fclose(f);

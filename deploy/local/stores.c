@@ -15,7 +15,7 @@
 #define REDIS_SERVER "/usr/bin/redis-server"
 #define ETCD_SERVER  "/usr/bin/etcd"
 
-enum { EXTERNAL_WAIT_MS = 10000 };
+enum { EXTERNAL_WAIT_MS = 5000 };
 
 static const char *const databases[] = {"user", "program", "order", "pay"};
 
@@ -49,14 +49,18 @@ static bool pg_may_enter(struct local *l, const char *data)
     struct spawn s = {.argv = argv, .user = pg_account(), .death_signal = SIGKILL};
 
     if (run(&s, 5000) == 0) return true;
-    say(l, "  pg       the account %s cannot enter %s: a directory above it is closed to others", pg_account() ? pg_account() : "of this user", data);
+    say(l, "  pg       the account %s cannot enter %s: a directory above it is closed to others",
+        pg_account() ? pg_account() : "of this user", data);
     return false;
 }
 
 static bool pg_initialise(struct local *l, const char *data, const char *log)
 {
     char password[128], file[700], pwfile[720];
-    const char *argv[] = {PG_BIN "/initdb", "-D", data, "-U", "ticketflow", "-A", "scram-sha-256", pwfile, "-E", "UTF8", "--locale=C.UTF-8", NULL};
+    /* clang-format off */
+    const char *argv[] = {PG_BIN "/initdb", "-D", data, "-U", "ticketflow", "-A", "scram-sha-256",
+                          pwfile, "-E", "UTF8", "--locale=C.UTF-8", NULL};
+    /* clang-format on */
     struct spawn s = {.argv = argv, .log_path = log, .user = pg_account(), .death_signal = SIGKILL};
     struct passwd *pw;
     int status, fd;
@@ -83,10 +87,12 @@ static bool pg_initialise(struct local *l, const char *data, const char *log)
 static pid_t pg_start(struct local *l, struct part *p)
 {
     char data[600], sockets[600], log[600], port[16], conf_sockets[640], version[640];
+    /* clang-format off */
     const char *argv[] = {PG_BIN "/postgres", "-D", data, "-p", port, "-c", "listen_addresses=127.0.0.1", "-c", conf_sockets,
                           "-c", "max_connections=200", "-c", "shared_buffers=128MB", "-c", "max_wal_size=2GB",
                           "-c", "autovacuum_naptime=15s", "-c", "log_min_messages=warning", "-c", "logging_collector=off",
                           "-c", "log_line_prefix=%m [%p] %u@%d ", NULL};
+    /* clang-format on */
     struct spawn s = {.argv = argv, .log_path = log, .directory = data, .user = pg_account(), .death_signal = SIGINT};
 
     store_directory(l, p, data, sizeof data);
@@ -103,8 +109,10 @@ static pid_t pg_start(struct local *l, struct part *p)
 static pid_t redis_start(struct local *l, struct part *p)
 {
     char data[600], log[600], port[16];
-    const char *argv[] = {REDIS_SERVER, "--port", port, "--bind", "127.0.0.1", "--dir", data, "--appendonly", "yes", "--appendfsync", "everysec",
-                          "--save", "", "--maxmemory-policy", "noeviction", "--daemonize", "no", "--aof-timestamp-enabled", "yes", NULL};
+    /* clang-format off */
+    const char *argv[] = {REDIS_SERVER, "--port", port, "--bind", "127.0.0.1", "--dir", data,
+                          "--appendonly", "yes", "--appendfsync", "everysec", "--save", "", "--maxmemory-policy", "noeviction", "--daemonize", "no", "--aof-timestamp-enabled", "yes", NULL};
+    /* clang-format on */
     struct spawn s = {.argv = argv, .log_path = log, .directory = data, .death_signal = SIGTERM};
 
     store_directory(l, p, data, sizeof data);
@@ -117,10 +125,13 @@ static pid_t redis_start(struct local *l, struct part *p)
 static pid_t etcd_start(struct local *l, struct part *p)
 {
     char data[600], log[600], client[64], peer[64], cluster[96];
-    const char *argv[] = {ETCD_SERVER, "--name", "local", "--data-dir", data, "--listen-client-urls", client, "--advertise-client-urls", client,
+    /* clang-format off */
+    const char *argv[] = {ETCD_SERVER, "--name", "local", "--data-dir", data,
+                          "--listen-client-urls", client, "--advertise-client-urls", client,
                           "--listen-peer-urls", peer, "--initial-advertise-peer-urls", peer, "--initial-cluster", cluster,
                           "--heartbeat-interval", "50", "--election-timeout", "250", "--auto-compaction-mode", "periodic",
                           "--auto-compaction-retention", "1h", "--log-level", "warn", NULL};
+    /* clang-format on */
     struct spawn s = {.argv = argv, .log_path = log, .directory = data, .death_signal = SIGTERM};
 
     store_directory(l, p, data, sizeof data);
@@ -281,12 +292,14 @@ bool stores_prepare(struct local *l)
 
         snprintf(secret, sizeof secret, "pg-%s.password", name);
         if (!secret_read(l, secret, password, sizeof password)) return false;
-        n += (size_t)snprintf(sql + n, sizeof sql - n,
-                              "SELECT 'CREATE ROLE tf_%s LOGIN' WHERE NOT EXISTS (SELECT FROM pg_roles WHERE rolname = 'tf_%s')\\gexec\n"
-                              "ALTER ROLE tf_%s PASSWORD '%s';\n"
-                              "SELECT 'CREATE DATABASE tf_%s OWNER tf_%s' WHERE NOT EXISTS (SELECT FROM pg_database WHERE datname = 'tf_%s')\\gexec\n"
-                              "REVOKE CONNECT ON DATABASE tf_%s FROM PUBLIC;\n",
-                              name, name, name, password, name, name, name, name);
+        n += (size_t)snprintf(
+            sql + n, sizeof sql - n,
+            "SELECT 'CREATE ROLE tf_%s LOGIN' WHERE NOT EXISTS (SELECT FROM pg_roles WHERE rolname = 'tf_%s')\\gexec\n"
+            "ALTER ROLE tf_%s PASSWORD '%s';\n"
+            "SELECT 'CREATE DATABASE tf_%s OWNER tf_%s' WHERE NOT EXISTS (SELECT FROM pg_database WHERE datname = "
+            "'tf_%s')\\gexec\n"
+            "REVOKE CONNECT ON DATABASE tf_%s FROM PUBLIC;\n",
+            name, name, name, password, name, name, name, name);
         TF_ASSERT(n < sizeof sql);
     }
     if (run(&s, 60000) == 0) return true;

@@ -1,4 +1,5 @@
-/* The supervisor: starts the parts, watches them, restarts what dies, stops everything. One thread, which looks around every 50 ms. */
+/* The supervisor: starts the parts, watches them, restarts what dies, stops everything. One thread, which looks around
+ * every 50 ms. */
 #include "deploy/local/local.h"
 
 #include <errno.h>
@@ -229,7 +230,8 @@ static void note(const struct part *p, const char *format, ...)
     va_list args;
 
     gmtime_r(&now, &utc);
-    fprintf(stderr, "%04d-%02d-%02dT%02d:%02d:%02dZ %s ", utc.tm_year + 1900, utc.tm_mon + 1, utc.tm_mday, utc.tm_hour, utc.tm_min, utc.tm_sec, p->name);
+    fprintf(stderr, "%04d-%02d-%02dT%02d:%02d:%02dZ %s ", utc.tm_year + 1900, utc.tm_mon + 1, utc.tm_mday, utc.tm_hour,
+            utc.tm_min, utc.tm_sec, p->name);
     va_start(args, format);
     vfprintf(stderr, format, args);
     va_end(args);
@@ -244,8 +246,10 @@ static void child_ended(struct local *l, pid_t pid, int status)
         int64_t now = mono_ms();
 
         if (p->pid != pid) continue;
-        if (now - p->started_ms > BACKOFF_RESET_MS || p->backoff_ms == 0) p->backoff_ms = BACKOFF_MIN_MS;
-        else p->backoff_ms = TF_MIN(p->backoff_ms * 2, BACKOFF_MAX_MS);
+        if (now - p->started_ms > BACKOFF_RESET_MS || p->backoff_ms == 0)
+            p->backoff_ms = BACKOFF_MIN_MS;
+        else
+            p->backoff_ms = TF_MIN(p->backoff_ms * 2, BACKOFF_MAX_MS);
         note(p, "(pid %d) ended with status %d; again in %d ms", (int)pid, exit_number(status), p->backoff_ms);
         p->pid = 0;
         p->restart_at_ms = now + p->backoff_ms;
@@ -283,8 +287,10 @@ static void watch(struct local *l)
         for (int i = 0; i < PARTS; i++) {
             struct part *p = &l->parts[i];
 
-            if (p->state == PART_BACKOFF && mono_ms() >= p->restart_at_ms) restart_part(l, p);
-            else if (p->state == PART_STARTING && ready(l, p)) set_state(l, p, PART_RUNNING);
+            if (p->state == PART_BACKOFF && mono_ms() >= p->restart_at_ms)
+                restart_part(l, p);
+            else if (p->state == PART_STARTING && ready(l, p))
+                set_state(l, p, PART_RUNNING);
         }
         sleep_ms(POLL_MS);
     }

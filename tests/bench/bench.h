@@ -34,7 +34,8 @@ void report_end(const struct bench *b);
 /* ---- proc.c ---- */
 /* Pid of a part of the installation; dies when it does not run. */
 pid_t proc_part(const struct bench *b, const char *part);
-/* CPU time of one thread that is a process's first, in nanoseconds: Redis's commands run on it, and all of a PostgreSQL backend. */
+/* CPU time of one thread that is a process's first, in nanoseconds: Redis's commands run on it, and all of a PostgreSQL
+ * backend. */
 int64_t proc_thread_ns(pid_t pid);
 /* CPU time of a process and its children, in microseconds, at the kernel's 10 ms. */
 int64_t proc_tree_us(pid_t pid);

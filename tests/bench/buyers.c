@@ -8,7 +8,8 @@
 #include <string.h>
 #include <unistd.h>
 
-static tf_json *call(const struct bench *b, tf_ctx *ctx, tf_http_client *http, const char *method, const char *path, const char *body)
+static tf_json *call(const struct bench *b, tf_ctx *ctx, tf_http_client *http, const char *method, const char *path,
+                     const char *body)
 {
     const struct tf_http_header headers[] = {{"Content-Type", "application/json"}};
     struct tf_http_answer answer;
@@ -18,7 +19,8 @@ static tf_json *call(const struct bench *b, tf_ctx *ctx, tf_http_client *http, c
     bench_check(ctx,
                 tf_http_perform(ctx, http,
                                 &(struct tf_http_call){.method = method,
-                                                       .url = tf_arena_printf(ctx->arena, "http://127.0.0.1:%d%s", b->base_port + 80, path),
+                                                       .url = tf_arena_printf(ctx->arena, "http://127.0.0.1:%d%s",
+                                                                              b->base_port + 80, path),
                                                        .headers = headers,
                                                        .n_headers = body ? 1 : 0,
                                                        .body = body,
@@ -45,7 +47,8 @@ char **buyers_make(const struct bench *b, tf_ctx *ctx, int n)
 
         tf_json_free(call(b, ctx, http, "POST", "/v1/users", account));
         session = call(b, ctx, http, "POST", "/v1/sessions", login);
-        tokens[i] = tf_arena_printf(ctx->arena, "%s", tf_json_string(tf_json_get(tf_json_get(session, "tokens"), "access_token"), ""));
+        tokens[i] = tf_arena_printf(ctx->arena, "%s",
+                                    tf_json_string(tf_json_get(tf_json_get(session, "tokens"), "access_token"), ""));
         if (!tokens[i][0]) bench_die("a session without a token");
         tf_json_free(session);
     }
@@ -67,7 +70,8 @@ char **buyers_shows(const struct bench *b, tf_ctx *ctx, int *ret_n)
     *ret_n = (int)tf_json_size(shows);
     ids = TF_NEW_ARRAY(ctx->arena, char *, (size_t)*ret_n + 1);
     for (int i = 0; i < *ret_n; i++)
-        ids[i] = tf_arena_printf(ctx->arena, "%s", tf_json_string(tf_json_get(tf_json_at(shows, (size_t)i), "show_id"), ""));
+        ids[i] =
+            tf_arena_printf(ctx->arena, "%s", tf_json_string(tf_json_get(tf_json_at(shows, (size_t)i), "show_id"), ""));
     tf_json_free(list);
     tf_json_free(program);
     tf_http_client_free(http);

@@ -1,5 +1,5 @@
-/* What the group commit costs PostgreSQL: orders of two places by commit_orders at several batch sizes, from one connection, one batch after the other. CPU is
- * that of the connection's own backend. */
+/* What the group commit costs PostgreSQL: orders of two places by commit_orders at several batch sizes, from one
+ * connection, one batch after the other. CPU is that of the connection's own backend. */
 #include "tests/bench/bench.h"
 
 #include "common/chassis/app_internal.h"
@@ -69,13 +69,23 @@ static struct commit_entry *entry_new(struct work *w, tf_ctx *ctx)
         int32_t place = next_place(w);
         const struct sale_tier *tier = sale_tier_of(w->sale, place);
 
-        tickets[i] = (struct new_ticket){
-            .ticket_id = world_id(w->b, ctx, w->sale->bucket), .place_no = place, .tier = tier->tier, .price_minor = tier->price_minor};
+        tickets[i] = (struct new_ticket){.ticket_id = world_id(w->b, ctx, w->sale->bucket),
+                                         .place_no = place,
+                                         .tier = tier->tier,
+                                         .price_minor = tier->price_minor};
         order.total_minor += tier->price_minor;
     }
-    row = (struct order_row){.bucket = order.bucket, .order_no = order.order_no, .show_id = order.show_id, .organiser_id = order.organiser_id,
-                             .user_id = order.user_id, .state = 1, .currency = order.currency, .total_minor = order.total_minor, .pay_by_at = tf_now_us()};
-    bench_check(ctx, order_event_created(ctx, &row, tf_now_us(), &order.created_event_id, &order.created_event), "event");
+    row = (struct order_row){.bucket = order.bucket,
+                             .order_no = order.order_no,
+                             .show_id = order.show_id,
+                             .organiser_id = order.organiser_id,
+                             .user_id = order.user_id,
+                             .state = 1,
+                             .currency = order.currency,
+                             .total_minor = order.total_minor,
+                             .pay_by_at = tf_now_us()};
+    bench_check(ctx, order_event_created(ctx, &row, tf_now_us(), &order.created_event_id, &order.created_event),
+                "event");
     entry = commit_entry_new(&order);
     if (!entry) bench_die("no memory");
     return entry;

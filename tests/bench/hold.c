@@ -1,5 +1,6 @@
-/* What one hold costs Redis: CPU of its main thread per call of inventory_hold, from several threads over the one connection as in the order process, at
- * several fills of a large show. The places are chosen (two free neighbours anywhere) or the best available two. */
+/* What one hold costs Redis: CPU of its main thread per call of inventory_hold, from several threads over the one
+ * connection as in the order process, at several fills of a large show. The places are chosen (two free neighbours
+ * anywhere) or the best available two. */
 #include "tests/bench/bench.h"
 
 #include "services/order/inventory/due.h"
@@ -117,7 +118,8 @@ static void give_back(struct bench *b, const struct volley *v)
     for (int i = 0; i <= v->n; i++) {
         if (i < v->n && v->orders[i]) entries[n++] = (struct settle_entry){.order_no = v->orders[i], .state = 'H'};
         if (n == 0 || (n < FREE_AT_ONCE && i < v->n)) continue;
-        bench_check(&ctx, inventory_settle(&ctx, v->sale->show_id, atomic_load(&v->epoch), entries, (size_t)n, &result), "settle");
+        bench_check(&ctx, inventory_settle(&ctx, v->sale->show_id, atomic_load(&v->epoch), entries, (size_t)n, &result),
+                    "settle");
         if (result != SETTLE_OK) bench_die("the show closed meanwhile");
         n = 0;
     }

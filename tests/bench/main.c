@@ -1,4 +1,5 @@
-/* tf-bench NAME --home DIR --base-port N [--json FILE]: one measurement against a private installation that holds the bench's shows and nothing else. */
+/* tf-bench NAME --home DIR --base-port N [--json FILE]: one measurement against a private installation that holds the
+ * bench's shows and nothing else. */
 #include "tests/bench/bench.h"
 
 #include "common/base/log.h"
@@ -36,17 +37,21 @@ static const struct {
 int main(int argc, char **argv)
 {
     struct bench b = {0};
-    void (*measure)(struct bench *b) = NULL;
+    void (*measure)(struct bench * b) = NULL;
 
     for (size_t i = 0; argc > 1 && i < TF_COUNT(benches); i++)
         if (strcmp(argv[1], benches[i].name) == 0) measure = benches[i].run;
     for (int i = 2; i + 1 < argc; i += 2) {
         int64_t port;
 
-        if (strcmp(argv[i], "--home") == 0) b.home = argv[i + 1];
-        else if (strcmp(argv[i], "--json") == 0) b.json_path = argv[i + 1];
-        else if (strcmp(argv[i], "--base-port") == 0 && tf_parse_int64(argv[i + 1], &port)) b.base_port = (int)port;
-        else measure = NULL;
+        if (strcmp(argv[i], "--home") == 0)
+            b.home = argv[i + 1];
+        else if (strcmp(argv[i], "--json") == 0)
+            b.json_path = argv[i + 1];
+        else if (strcmp(argv[i], "--base-port") == 0 && tf_parse_int64(argv[i + 1], &port))
+            b.base_port = (int)port;
+        else
+            measure = NULL;
     }
     if (!measure || !b.home || !b.base_port || !tf_crypto_init()) {
         fputs("usage: tf-bench hold|commit|purchase --home DIR --base-port N [--json FILE]\n", stderr);

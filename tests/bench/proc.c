@@ -46,8 +46,8 @@ static int64_t tree_ticks(pid_t pid)
     snprintf(path, sizeof path, "/proc/%d/stat", (int)pid);
     f = fopen(path, "re");
     if (f && fgets(text, sizeof text, f) && (at = strrchr(text, ')')) &&
-        sscanf(at + 1, " %*c %*d %*d %*d %*d %*d %*u %*u %*u %*u %*u %" SCNd64 " %" SCNd64 " %" SCNd64 " %" SCNd64, &user, &system, &children_user,
-               &children_system) == 4)
+        sscanf(at + 1, " %*c %*d %*d %*d %*d %*d %*u %*u %*u %*u %*u %" SCNd64 " %" SCNd64 " %" SCNd64 " %" SCNd64,
+               &user, &system, &children_user, &children_system) == 4)
         ticks = user + system + children_user + children_system;
     if (f) fclose(f);
     snprintf(path, sizeof path, "/proc/%d/task/%d/children", (int)pid, (int)pid);

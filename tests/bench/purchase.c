@@ -1,5 +1,5 @@
-/* Orders over the public API: keep-alive connections, each of a buyer who orders the best two places as soon as the last answer is there. One thread, so that the
- * client takes little of the machine that it measures. */
+/* Orders over the public API: keep-alive connections, each of a buyer who orders the best two places as soon as the
+ * last answer is there. One thread, so that the client takes little of the machine that it measures. */
 #include "tests/bench/bench.h"
 
 #include <arpa/inet.h>
@@ -43,14 +43,16 @@ static void send_order(struct run *run, struct connection *c)
     int n_body, n;
 
     n_body = snprintf(body, sizeof body, "{\"show_id\":\"%s\",\"choices\":[{\"tier\":1,\"count\":2}]}", run->show);
-    n = snprintf(request, sizeof request,
-                 "POST /v1/orders HTTP/1.1\r\nHost: bench\r\nContent-Type: application/json\r\nAuthorization: Bearer %s\r\n"
-                 "Idempotency-Key: bench-%d-%ld\r\nContent-Length: %d\r\n\r\n%s",
-                 c->token, (int)getpid(), serial++, n_body, body);
+    n = snprintf(
+        request, sizeof request,
+        "POST /v1/orders HTTP/1.1\r\nHost: bench\r\nContent-Type: application/json\r\nAuthorization: Bearer %s\r\n"
+        "Idempotency-Key: bench-%d-%ld\r\nContent-Length: %d\r\n\r\n%s",
+        c->token, (int)getpid(), serial++, n_body, body);
     if (n >= (int)sizeof request) bench_die("the token is too long");
     c->sent_us = tf_mono_us();
     c->have = 0;
-    if (send(c->fd, request, (size_t)n, MSG_NOSIGNAL) != n) bench_die("the gateway takes no request: %s", strerror(errno));
+    if (send(c->fd, request, (size_t)n, MSG_NOSIGNAL) != n)
+        bench_die("the gateway takes no request: %s", strerror(errno));
 }
 
 /* Size of the whole answer when its head is there; 0: not yet. */
@@ -59,7 +61,8 @@ static size_t answer_size(const struct connection *c)
     const char *end = memmem(c->bytes, c->have, "\r\n\r\n", 4), *length;
 
     if (!end) return 0;
-    length = memmem(c->bytes, (size_t)(end - c->bytes), "ontent-", 7) ? strcasestr(c->bytes, "\r\ncontent-length:") : NULL;
+    length =
+        memmem(c->bytes, (size_t)(end - c->bytes), "ontent-", 7) ? strcasestr(c->bytes, "\r\ncontent-length:") : NULL;
     if (!length) bench_die("an answer without its length");
     return (size_t)(end - c->bytes) + 4 + strtoul(length + 17, NULL, 10);
 }
@@ -70,7 +73,8 @@ static void answered(struct run *run, struct connection *c)
 
     if (run->counts && ok) {
         run->orders++;
-        if (run->n_latencies < LATENCIES_MAX) run->latencies[run->n_latencies++] = (uint32_t)(tf_mono_us() - c->sent_us);
+        if (run->n_latencies < LATENCIES_MAX)
+            run->latencies[run->n_latencies++] = (uint32_t)(tf_mono_us() - c->sent_us);
     }
     if (!ok && run->refused++ == 0) {
         const char *body = strstr(c->bytes, "\r\n\r\n");
@@ -111,7 +115,9 @@ static void drive(struct run *run, int64_t until_us)
 
 static void connect_all(const struct bench *b, struct run *run, char **tokens)
 {
-    struct sockaddr_in gateway = {.sin_family = AF_INET, .sin_port = htons((uint16_t)(b->base_port + 80)), .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
+    struct sockaddr_in gateway = {.sin_family = AF_INET,
+                                  .sin_port = htons((uint16_t)(b->base_port + 80)),
+                                  .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
     int one = 1;
 
     for (int i = 0; i < CONNECTIONS; i++) {
@@ -119,9 +125,11 @@ static void connect_all(const struct bench *b, struct run *run, char **tokens)
 
         c->token = tokens[i];
         c->fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
-        if (c->fd < 0 || connect(c->fd, (struct sockaddr *)&gateway, sizeof gateway)) bench_die("the gateway takes no connection");
+        if (c->fd < 0 || connect(c->fd, (struct sockaddr *)&gateway, sizeof gateway))
+            bench_die("the gateway takes no connection");
         (void)setsockopt(c->fd, IPPROTO_TCP, TCP_NODELAY, &one, sizeof one);
-        if (epoll_ctl(run->epoll, EPOLL_CTL_ADD, c->fd, &(struct epoll_event){.events = EPOLLIN, .data.ptr = c})) bench_die("epoll");
+        if (epoll_ctl(run->epoll, EPOLL_CTL_ADD, c->fd, &(struct epoll_event){.events = EPOLLIN, .data.ptr = c}))
+            bench_die("epoll");
         send_order(run, c);
     }
 }
@@ -144,7 +152,9 @@ struct figures {
 
 static void measure(const struct bench *b, char **tokens, const char *show, int number, struct figures *figures)
 {
-    struct run run = {.show = show, .epoll = epoll_create1(EPOLL_CLOEXEC), .connections = calloc(CONNECTIONS, sizeof *run.connections)};
+    struct run run = {.show = show,
+                      .epoll = epoll_create1(EPOLL_CLOEXEC),
+                      .connections = calloc(CONNECTIONS, sizeof *run.connections)};
     int64_t before[TF_COUNT(parts)], begun;
     double seconds;
 
@@ -158,7 +168,8 @@ static void measure(const struct bench *b, char **tokens, const char *show, int 
     begun = tf_mono_us();
     drive(&run, begun + RUN_S * TF_US_PER_S);
     seconds = (double)(tf_mono_us() - begun) / 1e6;
-    if (run.orders == 0 || run.refused) bench_die("%lld orders, %lld refused: %s", (long long)run.orders, (long long)run.refused, run.refusal);
+    if (run.orders == 0 || run.refused)
+        bench_die("%lld orders, %lld refused: %s", (long long)run.orders, (long long)run.refused, run.refusal);
     for (size_t i = 0; i < TF_COUNT(parts); i++)
         figures->cpu[i][number] = (double)(proc_tree_us(proc_part(b, parts[i])) - before[i]) / (double)run.orders;
     qsort(run.latencies, run.n_latencies, sizeof *run.latencies, by_size);

@@ -47,8 +47,9 @@ void report_end(const struct bench *b)
     if (!f) bench_die("%s cannot be written", b->json_path);
     fputs("{\n", f);
     for (int i = 0; i < n_figures; i++)
-        fprintf(f, "  \"%s\": {\"median\": %.3f, \"least\": %.3f, \"most\": %.3f, \"unit\": \"%s\"}%s\n", figures[i].name, figures[i].median,
-                figures[i].least, figures[i].most, figures[i].unit, i + 1 < n_figures ? "," : "");
+        fprintf(f, "  \"%s\": {\"median\": %.3f, \"least\": %.3f, \"most\": %.3f, \"unit\": \"%s\"}%s\n",
+                figures[i].name, figures[i].median, figures[i].least, figures[i].most, figures[i].unit,
+                i + 1 < n_figures ? "," : "");
     fputs("}\n", f);
     if (fclose(f)) bench_die("%s cannot be written", b->json_path);
 }

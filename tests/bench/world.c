@@ -1,4 +1,5 @@
-/* Order's own rooms in this process, on the database and the Redis of the installation: what is measured is the real code, without the hops before it. */
+/* Order's own rooms in this process, on the database and the Redis of the installation: what is measured is the real
+ * code, without the hops before it. */
 #include "tests/bench/bench.h"
 
 #include "common/chassis/app_internal.h"
@@ -37,19 +38,22 @@ void world_open(struct bench *b)
     tf_ctx ctx;
 
     read_password(b, password, sizeof password);
-    snprintf(dsn, sizeof dsn, "host=127.0.0.1 port=%d dbname=tf_order user=tf_order password=%s", b->base_port + 32, password);
+    snprintf(dsn, sizeof dsn, "host=127.0.0.1 port=%d dbname=tf_order user=tf_order password=%s", b->base_port + 32,
+             password);
     snprintf(address, sizeof address, "127.0.0.1:%d", b->base_port + 79);
     b->app = &world_app;
     world_app.clock = tf_clock_system();
     atomic_store(&world_app.ready, true);
-    world_app.pg = tf_pg_new(&(struct tf_pg_config){.dsn = dsn, .name = "bench", .connections_max = 4, .connect_timeout_ms = 2000});
-    world_app.redis_config =
-        (struct tf_redis_config){.address = address, .connect_timeout_ms = 2000, .queue_max = 10000, .libraries = order_redis_libraries};
+    world_app.pg = tf_pg_new(
+        &(struct tf_pg_config){.dsn = dsn, .name = "bench", .connections_max = 4, .connect_timeout_ms = 2000});
+    world_app.redis_config = (struct tf_redis_config){
+        .address = address, .connect_timeout_ms = 2000, .queue_max = 10000, .libraries = order_redis_libraries};
     world_app.redis = tf_redis_new(&world_app.redis_config);
     /* Intents outlast the bench, so that the order process finds nothing to settle in what is measured. */
     order_config = (struct order_config){.hold_floor_s = 600, .intent_ms = 600000};
     world_ctx(b, &ctx);
-    bench_check(&ctx, tf_worker_claim_start(&ctx, world_app.pg, world_app.clock, "bench", &world_app.claim), "worker number");
+    bench_check(&ctx, tf_worker_claim_start(&ctx, world_app.pg, world_app.clock, "bench", &world_app.claim),
+                "worker number");
     for (int i = 0; i < 100 && !tf_redis_up(world_app.redis); i++)
         usleep(50000);
     bench_check(&ctx, inventory_start(b->app), "inventory");
@@ -70,7 +74,8 @@ void world_close(struct bench *b)
 
 struct sale *world_show(struct bench *b, int n)
 {
-    static const struct tf_pg_stmt nth = {"bench_show", "SELECT show_id FROM inventory ORDER BY show_id OFFSET $1 LIMIT 1", false};
+    static const struct tf_pg_stmt nth = {"bench_show",
+                                          "SELECT show_id FROM inventory ORDER BY show_id OFFSET $1 LIMIT 1", false};
     struct sale *sale = NULL;
     tf_pg_params params;
     tf_pg_result *rows;
