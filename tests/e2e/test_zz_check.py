@@ -131,6 +131,17 @@ def flipped(redis, key, *bits):
             redis.setbit(key, bit, 1 - redis.getbit(key, bit))
 
 
+@contextlib.contextmanager
+def taken_away(redis, key):
+    """A key is gone meanwhile: the functions answer CLOSED."""
+    value = redis.dump(key)
+    redis.delete(key)
+    try:
+        yield
+    finally:
+        redis.restore(key, 0, value)
+
+
 def ticket_key(order, i=0):
     return {"order_no": int(order["order_no"]), "place_no": order["tickets"][i]["place_no"]}
 
@@ -245,6 +256,10 @@ BREAKS = {
         lambda s: flipped(s.redis, s.map_key, free_bit(s.cancelled["tickets"][0]["place_no"])),
         lambda s: {"places_equal": [s.show, s.cancelled["tickets"][0]["place_no"], "PostgreSQL says free, Redis says held"], "capacity": [s.show, "tier 1", "Redis has", "capacity 40"]},
     ),
+    "a show on sale that nobody opens": (
+        lambda s: taken_away(s.redis, s.map_key),
+        lambda s: {"places_equal": [s.show, "on sale", "CLOSED"]},
+    ),
     "a due entry that nobody settles": (
         lambda s: due_entry(s, s.pending, 61),
         lambda s: {"due_entries_move": [s.show, s.pending["order_no"]]},
@@ -262,8 +277,8 @@ BREAKS = {
         lambda s: {"money_in_one_place": [s.payment, "both a ticket and a whole refund"]},
     ),
     "a ticket without money": (
-        lambda s: changed(s.pay_db, "payment", {"payment_id": int(s.payment)}, state=2),
-        lambda s: {"no_ticket_without_money": [s.paid["order_no"], s.payment]},
+        lambda s: all_of(changed(s.order_db, "orders", order_key(s.paid), payment_id=4711), changed(s.pay_db, "payment", {"payment_id": int(s.payment)}, success_at=Ago(0))),
+        lambda s: {"no_ticket_without_money": [s.paid["order_no"], "4711"]},
     ),
     "a refund of another amount than in the books": (
         lambda s: changed(s.pay_db, "refund", {"refund_id": int(s.refund["refund_id"])}, amount_minor=9999),
