@@ -22,7 +22,7 @@ struct check {
 
 /* ---- report.c ---- */
 
-enum { OFFENDERS_SHOWN_MAX = 50 };
+enum { OFFENDERS_SHOWN_MAX = 50, NOTES_MAX = 32 };
 
 /* Opens the report of a rule; what follows belongs to it. */
 void rule_begin(const char *name, const char *sentence);
@@ -30,6 +30,8 @@ void rule_begin(const char *name, const char *sentence);
 void rule_looked_at(int64_t n);
 /* An offender, in words. */
 void rule_offender(const char *format, ...) TF_PRINTF(1, 2);
+/* What the rule found worth telling although it is no offence: sums, what is parked. */
+void rule_note(const char *format, ...) TF_PRINTF(1, 2);
 /* The rule could not be checked: counts as violated. */
 void rule_failed(const struct check *c, const char *what);
 /* Prints everything; true when no rule is violated. */

@@ -33,17 +33,89 @@ static const struct tf_pg_stmt paid_orders = {"check_paid_orders",
                                               "SELECT order_no, payment_id, total_minor FROM orders WHERE state IN (2, "
                                               "3) AND order_no > $1 ORDER BY order_no LIMIT 5000",
                                               false};
-static const struct tf_pg_stmt succeeded_among = {
-    "check_succeeded", "SELECT payment_id, amount_minor FROM payment WHERE payment_id = ANY($1) AND state = 3", false};
+static const struct tf_pg_stmt succeeded_among = {"check_succeeded",
+                                                  "SELECT payment_id FROM payment WHERE (bucket, payment_id) IN "
+                                                  "(SELECT (u & 1023)::int2, u FROM unnest($1::int8[]) u)"
+                                                  " AND state = 3",
+                                                  false};
 static const struct tf_pg_stmt refunds_page = {
     "check_refunds",
     "SELECT refund_id, payment_id, amount_minor, state FROM refund WHERE refund_id > $1 ORDER BY refund_id LIMIT 5000",
     false};
 static const struct tf_pg_stmt payment_by_ids = {
-    "check_payment_by_ids", "SELECT payment_id, amount_minor, state, parked FROM payment WHERE payment_id = ANY($1)",
+    "check_payment_by_ids",
+    "SELECT payment_id, amount_minor, state, parked FROM payment"
+    " WHERE (bucket, payment_id) IN (SELECT (u & 1023)::int2, u FROM unnest($1::int8[]) u) ORDER BY payment_id",
     false};
 
-enum { GRACE_S = 60, PAYMENT_SUCCEEDED = 3 };
+enum { GRACE_S = 60, PAYMENT_SUCCEEDED = 3, CURRENCIES_MAX = 16, CHUNK = 5000 };
+
+/* Charges of the provider's books that have money, by id. */
+struct book_charge {
+    int64_t id, amount, paid_ms;
+    char currency[4];
+};
+static struct book_charge *charges;
+static size_t n_charges;
+
+/* Where the money of the books is, by currency. Underway: received so lately that order may not have decided yet. */
+static struct sums {
+    char currency[4];
+    int64_t received, tickets, refunds, parked, underway;
+} sums[CURRENCIES_MAX];
+
+static int compare_int64(const void *a, const void *b)
+{
+    int64_t x = *(const int64_t *)a, y = *(const int64_t *)b;
+
+    return (x > y) - (x < y);
+}
+
+static struct sums *sums_of(const char *currency)
+{
+    for (size_t i = 0; i < CURRENCIES_MAX; i++) {
+        if (!sums[i].received) memcpy(sums[i].currency, currency, sizeof sums[i].currency);
+        if (strcmp(sums[i].currency, currency) == 0) return &sums[i];
+    }
+    return NULL;
+}
+
+/* Puts a charge's money where order says it is; what is nowhere stays out of every sum but that of the received. */
+static void sum_up(const struct book_charge *charge, bool parked, const tf_pg_result *r, int row)
+{
+    struct sums *s = sums_of(charge->currency);
+    int64_t state = tf_pg_get_int(r, row, 1), back = 0;
+    bool ticket = (state == 2 || state == 3) && tf_pg_get_int(r, row, 2) == charge->id;
+
+    if (!s) return;
+    s->received += charge->amount;
+    if (!tf_pg_is_null(r, row, 4)) {
+        back = tf_pg_get_int(r, row, 5);
+        if (strcmp(tf_pg_get_text(r, row, 6), "PARKED") == 0)
+            s->parked += back;
+        else
+            s->refunds += back;
+    }
+    if (ticket)
+        s->tickets += charge->amount - back;
+    else if (back)
+        return;
+    else if (parked)
+        s->parked += charge->amount;
+    else if (tf_now_us() / TF_US_PER_MS - charge->paid_ms < GRACE_S * 1000)
+        s->underway += charge->amount;
+}
+
+static void note_sums(void)
+{
+    for (size_t i = 0; i < CURRENCIES_MAX && sums[i].received; i++)
+        rule_note("%s: received %lld = paid tickets %lld + refunds %lld + parked %lld + under way %lld%s",
+                  sums[i].currency, (long long)sums[i].received, (long long)sums[i].tickets, (long long)sums[i].refunds,
+                  (long long)sums[i].parked, (long long)sums[i].underway,
+                  sums[i].received == sums[i].tickets + sums[i].refunds + sums[i].parked + sums[i].underway
+                      ? ""
+                      : ": the sums differ");
+}
 
 /* One payment that brought money: where is it? */
 static void place_money(int64_t payment_id, int64_t amount, bool parked, int64_t age_s, const tf_pg_result *r, int row)
@@ -78,7 +150,7 @@ static void check_received(struct check *c)
         tf_pg_params_init(&p, &c->ctx);
         tf_pg_int8(&p, last);
         pay = check_query(c, DB_PAY, &payments_page, &p);
-        if (!pay || (n = tf_pg_rows(pay)) == 0) return;
+        if (!pay || (n = tf_pg_rows(pay)) == 0) break;
         payments = TF_NEW_ARRAY(c->ctx.arena, int64_t, (size_t)n);
         orders = TF_NEW_ARRAY(c->ctx.arena, int64_t, (size_t)n);
         for (int i = 0; i < n; i++) {
@@ -90,20 +162,18 @@ static void check_received(struct check *c)
         tf_pg_int8_array(&p, orders, (size_t)n);
         order = check_query(c, DB_ORDER, &order_side, &p);
         if (!order) return;
-        for (int i = 0; i < n && i < tf_pg_rows(order); i++)
-            if (tf_pg_get_int(pay, i, 3) == PAYMENT_SUCCEEDED) {
-                rule_looked_at(1);
-                place_money(payments[i], tf_pg_get_int(pay, i, 2), tf_pg_get_bool(pay, i, 4), tf_pg_get_int(pay, i, 5),
-                            order, i);
-            }
+        for (int i = 0; i < n && i < tf_pg_rows(order); i++) {
+            const struct book_charge *charge =
+                bsearch(&payments[i], charges, n_charges, sizeof *charges, compare_int64);
+            bool parked = tf_pg_get_bool(pay, i, 4);
+
+            if (charge) sum_up(charge, parked, order, i);
+            if (tf_pg_get_int(pay, i, 3) != PAYMENT_SUCCEEDED) continue;
+            rule_looked_at(1);
+            place_money(payments[i], tf_pg_get_int(pay, i, 2), parked, tf_pg_get_int(pay, i, 5), order, i);
+        }
     }
-}
-
-static int compare_int64(const void *a, const void *b)
-{
-    int64_t x = *(const int64_t *)a, y = *(const int64_t *)b;
-
-    return (x > y) - (x < y);
+    note_sums();
 }
 
 static void check_tickets_paid(struct check *c)
@@ -171,32 +241,69 @@ static tf_json *fetch_books(struct check *c)
     else
         books = tf_json_parse(c->ctx.arena, answer.body, answer.size, 8, &error);
     tf_http_client_free(client);
+    tf_wipe(&key, sizeof key);
     return books;
 }
 
-/* A charge of the books that has money must be known to pay with the same amount. */
-static void compare_charge(struct check *c, const tf_json *charge)
+/* The charges with money, sorted. False: no memory. */
+static bool load_charges(const tf_json *all)
 {
-    int64_t id = 0, amount = tf_json_int(tf_json_get(charge, "amount_minor"), -1);
-    tf_pg_params p;
-    tf_pg_result *r;
+    size_t n = tf_json_size(all);
 
-    if (strcmp(tf_json_string(tf_json_get(charge, "state"), ""), "SUCCEEDED") != 0) return;
-    rule_looked_at(1);
-    tf_parse_int64(tf_json_string(tf_json_get(charge, "charge_id"), ""), &id);
-    tf_pg_params_init(&p, &c->ctx);
-    tf_pg_int8_array(&p, &id, 1);
-    r = check_query(c, DB_PAY, &payment_by_ids, &p);
-    if (!r) return;
-    if (tf_pg_rows(r) == 0)
-        rule_offender("charge %lld: money at the provider, no payment here", (long long)id);
-    else if (tf_pg_get_int(r, 0, 2) != PAYMENT_SUCCEEDED && !tf_pg_get_bool(r, 0, 3) &&
-             tf_now_us() / TF_US_PER_MS - tf_json_int(tf_json_get(charge, "paid_ms"), 0) > 60000)
-        rule_offender("charge %lld: money at the provider for over a minute, payment state %lld here", (long long)id,
-                      (long long)tf_pg_get_int(r, 0, 2));
-    else if (tf_pg_get_int(r, 0, 1) != amount)
-        rule_offender("charge %lld: %lld at the provider, %lld here", (long long)id, (long long)amount,
-                      (long long)tf_pg_get_int(r, 0, 1));
+    charges = calloc(n + 1, sizeof *charges);
+    for (size_t i = 0; charges && i < n; i++) {
+        const tf_json *j = tf_json_at(all, i);
+        struct book_charge charge = {.amount = tf_json_int(tf_json_get(j, "amount_minor"), -1),
+                                     .paid_ms = tf_json_int(tf_json_get(j, "paid_ms"), 0)};
+
+        if (strcmp(tf_json_string(tf_json_get(j, "state"), ""), "SUCCEEDED") != 0) continue;
+        tf_parse_int64(tf_json_string(tf_json_get(j, "charge_id"), ""), &charge.id);
+        snprintf(charge.currency, sizeof charge.currency, "%s", tf_json_string(tf_json_get(j, "currency"), ""));
+        charges[n_charges++] = charge;
+    }
+    if (charges) qsort(charges, n_charges, sizeof *charges, compare_int64); /* the id is the first member */
+    return charges != NULL;
+}
+
+static void compare_charge(const struct book_charge *charge, const tf_pg_result *r, int row)
+{
+    int64_t age_ms = tf_now_us() / TF_US_PER_MS - charge->paid_ms;
+
+    if (row < 0)
+        rule_offender("charge %lld: money at the provider, no payment here", (long long)charge->id);
+    else if (tf_pg_get_int(r, row, 2) != PAYMENT_SUCCEEDED && !tf_pg_get_bool(r, row, 3) && age_ms > GRACE_S * 1000)
+        rule_offender("charge %lld: money at the provider for over a minute, payment state %lld here",
+                      (long long)charge->id, (long long)tf_pg_get_int(r, row, 2));
+    else if (tf_pg_get_int(r, row, 1) != charge->amount && !tf_pg_get_bool(r, row, 3))
+        rule_offender("charge %lld: %lld at the provider, %lld here", (long long)charge->id, (long long)charge->amount,
+                      (long long)tf_pg_get_int(r, row, 1));
+}
+
+/* Every charge of the books that has money is known to pay, with the same amount or parked. */
+static void compare_charges(struct check *c)
+{
+    for (size_t from = 0; from < n_charges; from += CHUNK) {
+        size_t n = TF_MIN((size_t)CHUNK, n_charges - from);
+        int64_t *ids;
+        tf_pg_params p;
+        tf_pg_result *r;
+
+        check_reset(c);
+        ids = TF_NEW_ARRAY(c->ctx.arena, int64_t, n);
+        for (size_t i = 0; i < n; i++)
+            ids[i] = charges[from + i].id;
+        tf_pg_params_init(&p, &c->ctx);
+        tf_pg_int8_array(&p, ids, n);
+        r = check_query(c, DB_PAY, &payment_by_ids, &p);
+        if (!r) return;
+        rule_looked_at((int64_t)n);
+        for (size_t i = 0, row = 0; i < n; i++) { /* both by id */
+            bool known = row < (size_t)tf_pg_rows(r) && tf_pg_get_int(r, (int)row, 0) == ids[i];
+
+            compare_charge(&charges[from + i], r, known ? (int)row : -1);
+            row += known;
+        }
+    }
 }
 
 /* Ids and amounts of the books' refunds, sorted by id. */
@@ -258,17 +365,18 @@ static void check_books(struct check *c)
     check_reset(c);
     books = fetch_books(c);
     if (!books) return;
-    for (size_t i = 0; i < tf_json_size(tf_json_get(books, "charges")); i++) {
-        check_reset(c);
-        compare_charge(c, tf_json_at(tf_json_get(books, "charges"), i));
-    }
+    if (load_charges(tf_json_get(books, "charges")))
+        compare_charges(c);
+    else
+        rule_offender("could not be checked: no memory");
     compare_refunds(c, tf_json_get(books, "refunds"));
     tf_json_free(books);
 }
 
 void check_money_rules(struct check *c)
 {
+    if (c->sandbox_url) check_books(c); /* first: the sums are those of the books */
     check_received(c);
     check_tickets_paid(c);
-    if (c->sandbox_url) check_books(c);
+    free(charges);
 }

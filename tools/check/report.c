@@ -13,6 +13,8 @@ static struct rule {
     const char *name, *sentence;
     int64_t looked_at, violations;
     char shown[OFFENDERS_SHOWN_MAX][OFFENDER_TEXT];
+    size_t n_notes;
+    char notes[NOTES_MAX][OFFENDER_TEXT];
 } rules[RULES_MAX];
 static size_t n_rules;
 
@@ -40,6 +42,17 @@ void rule_offender(const char *format, ...)
     r->violations++;
 }
 
+void rule_note(const char *format, ...)
+{
+    struct rule *r = &rules[n_rules - 1];
+    va_list args;
+
+    if (r->n_notes == NOTES_MAX) return;
+    va_start(args, format);
+    vsnprintf(r->notes[r->n_notes++], OFFENDER_TEXT, format, args);
+    va_end(args);
+}
+
 void rule_failed(const struct check *c, const char *what)
 {
     rule_offender("could not be checked: %s: %s", what,
@@ -53,6 +66,8 @@ static void print_table(void)
 
         printf("%-9s %-26s %10lld looked at  %s\n", r->violations ? "VIOLATED" : "ok", r->name, (long long)r->looked_at,
                r->sentence);
+        for (size_t k = 0; k < r->n_notes; k++)
+            printf("            note: %s\n", r->notes[k]);
         for (int64_t k = 0; k < TF_MIN(r->violations, (int64_t)OFFENDERS_SHOWN_MAX); k++)
             printf("            %s\n", r->shown[k]);
         if (r->violations > OFFENDERS_SHOWN_MAX)
@@ -79,6 +94,11 @@ static void print_json(void)
         tf_json_put_int(&w, r->looked_at);
         tf_json_key(&w, "violations");
         tf_json_put_int(&w, r->violations);
+        tf_json_key(&w, "notes");
+        tf_json_begin_array(&w);
+        for (size_t k = 0; k < r->n_notes; k++)
+            tf_json_put_string(&w, r->notes[k]);
+        tf_json_end_array(&w);
         tf_json_key(&w, "offenders");
         tf_json_begin_array(&w);
         for (int64_t k = 0; k < TF_MIN(r->violations, (int64_t)OFFENDERS_SHOWN_MAX); k++)

@@ -2,6 +2,8 @@
  * was looked at. */
 #include "tools/check/check.h"
 
+#include <string.h>
+
 static const struct {
     const char *name, *sentence;
     int db;
@@ -76,7 +78,8 @@ static const struct {
      DB_PAY,
      {"count_notifications", "SELECT count(*) FROM notification", false},
      {"notifications_fit",
-      "SELECT format('payment %s: %s', payment_id, failure) FROM payment WHERE parked AND created_at < "
+      "SELECT format('payment %s: %s', payment_id, failure) FROM payment WHERE parked AND coalesce(parked_at, "
+      "created_at) < "
       "clock_timestamp() - interval '5 min' LIMIT 1000",
       false}},
     {"refunds_decided",
@@ -89,6 +92,17 @@ static const struct {
       false}},
 };
 
+/* What is parked, by cause and age: notes of notifications_fit. */
+static const struct tf_pg_stmt parked_list = {
+    .name = "parked_list",
+    .sql = "SELECT format('%s parked, %s %s, oldest %s s: %s', count(*), sum(amount), currency,"
+           " round(extract(epoch FROM clock_timestamp() - min(since))), cause) FROM"
+           " (SELECT coalesce(received_minor, amount_minor) AS amount, coalesce(received_currency, currency) AS"
+           " currency, parked_at AS since, failure AS cause FROM payment WHERE parked UNION ALL"
+           " SELECT amount_minor, currency, parked_at, 'refund: ' || cause FROM refund WHERE state = 'PARKED') p"
+           " GROUP BY currency, cause ORDER BY min(since) LIMIT 32",
+};
+
 /* Rules of the platform's tables, in every database. */
 static const struct tf_pg_stmt outbox_count = {"outbox_count", "SELECT count(*) FROM outbox", false};
 static const struct tf_pg_stmt outbox_late = {
@@ -99,7 +113,8 @@ static const struct tf_pg_stmt outbox_late = {
 static const struct tf_pg_stmt dead_count = {"dead_count", "SELECT count(*) FROM dead_letter", false};
 static const struct tf_pg_stmt dead_open = {
     "dead_open",
-    "SELECT format('event %s (%s): %s', event_id, type, cause) FROM dead_letter WHERE resolved_at IS NULL LIMIT 1000",
+    "SELECT format('event %s (%s): %s', event_id, type, cause) FROM dead_letter WHERE resolved_at IS NULL OR "
+    "coalesce(resolution, '') = '' LIMIT 1000",
     false};
 
 static void run_rule(struct check *c, int db, const struct tf_pg_stmt *count, const struct tf_pg_stmt *offenders)
@@ -116,16 +131,25 @@ static void run_rule(struct check *c, int db, const struct tf_pg_stmt *count, co
         rule_offender("%s", tf_pg_get_text(r, i, 0));
 }
 
+static void note_parked(struct check *c)
+{
+    tf_pg_result *r = check_query(c, DB_PAY, &parked_list, NULL);
+
+    for (int i = 0; r && i < tf_pg_rows(r); i++)
+        rule_note("%s", tf_pg_get_text(r, i, 0));
+}
+
 void check_sql_rules(struct check *c)
 {
     for (size_t i = 0; i < TF_COUNT(rules); i++) {
         rule_begin(rules[i].name, rules[i].sentence);
         run_rule(c, rules[i].db, &rules[i].count, &rules[i].offenders);
+        if (strcmp(rules[i].name, "notifications_fit") == 0) note_parked(c);
     }
     rule_begin("events_sent", "no event waits longer than 60 s to be sent");
     for (int db = 0; db < DBS; db++)
-        if (db != DB_USER) run_rule(c, db, &outbox_count, &outbox_late);
+        run_rule(c, db, &outbox_count, &outbox_late);
     rule_begin("no_dead_letters", "every dead letter is replayed or discarded with a reason");
     for (int db = 0; db < DBS; db++)
-        if (db != DB_USER) run_rule(c, db, &dead_count, &dead_open);
+        run_rule(c, db, &dead_count, &dead_open);
 }
