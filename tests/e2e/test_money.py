@@ -207,12 +207,15 @@ def assert_refunded(buyer, order_no, state, payment, reason, books):
     return order
 
 
-def test_two_payments_of_one_order(buyer, show, books):
+def test_two_payments_of_one_order(buyer, show, sandbox, books):
     order = buyer.best(show)
-    first, second = buyer.pay(order["order_no"]), buyer.pay(order["order_no"])
-    assert first["payment_id"] != second["payment_id"]
+    first, second, third = (buyer.pay(order["order_no"]) for _ in range(3))
+    assert len({p["payment_id"] for p in (first, second, third)}) == 3
+    sandbox(charge_id=second["payment_id"], delay_ms=1000)
+    assert buyer.press(second).status_code == 200  # pressed first, heard of last
     buyer.paid(order, first)
-    assert buyer.press(second).status_code == 200
+    until(lambda: buyer.get(f"/v1/orders/{order['order_no']}/payments/{third['payment_id']}")["payment"]["state"] == "PAYMENT_STATE_CLOSED", what="the end of the attempt that is left")
+    assert buyer.press(third).status_code == 409
     order = assert_refunded(buyer, order["order_no"], PAID, second, "SECOND_PAYMENT", books)
     assert {t["state"] for t in order["tickets"]} == {"TICKET_STATE_VALID"}
     assert books()["charges"][first["payment_id"]]["refunded_minor"] == 0
