@@ -40,10 +40,10 @@ tf_count() {
   tf_failed=$((tf_failed + ${2:-0}))
 }
 
-# tf_ctest LABEL: runs the programs with this label from the sanitizer build and counts them.
+# tf_ctest LABEL JOBS: runs the programs with this label from the sanitizer build and counts them.
 tf_ctest() {
   local log=$TF_ROOT/build/asan/ctest-$1.log total failed
-  (cd "$TF_ROOT/build/asan" && ctest -L "^$1\$" -j2 --output-on-failure --timeout 300 ${tf_pattern:+-R "$tf_pattern"}) >"$log" 2>&1 || true
+  (cd "$TF_ROOT/build/asan" && ctest -L "^$1\$" -j"$2" --output-on-failure --timeout 300 ${tf_pattern:+-R "$tf_pattern"}) >"$log" 2>&1 || true
   grep -E 'Failed|\*\*\*|^\[  FAILED|Error|ERROR:' "$log" | head -n 60 || true
   total=$(sed -n 's/.*tests failed out of \([0-9]*\).*/\1/p' "$log")
   failed=$(sed -n 's/.*tests passed, \([0-9]*\) tests failed.*/\1/p' "$log")
@@ -90,7 +90,7 @@ tf_python_contracts() {
 }
 
 tf_suite_unit() {
-  tf_ctest unit
+  tf_ctest unit 2
 }
 
 tf_suite_integration() {
@@ -104,7 +104,7 @@ tf_suite_integration() {
   TF_TEST_REDIS=127.0.0.1:$((port + 79))
   TF_TEST_ETCD=127.0.0.1:$((port + 23))
   export TF_TEST_PG_DSN TF_TEST_REDIS TF_TEST_ETCD
-  tf_ctest integration
+  tf_ctest integration 1 # one after the other: some take the servers' connections away
   tf_pytest integration
   "$TF_BIN/tf-local" stop --home "$home" >/dev/null
 }
