@@ -7,8 +7,7 @@ import random
 import statistics
 import sys
 
-from conftest import connect, free_port
-from inventory_model import Driver, PrivateRedis, Show, Venue, load_library
+from inventory_model import Driver, PrivateRedis, Show, Venue, connect, free_port, load_library
 
 PIPELINE, ROUNDS = 50, 60
 

@@ -1,24 +1,11 @@
 """Real servers for order's tests: TF_TEST_REDIS (host:port) and TF_TEST_PG_DSN; without the former a private redis-server is started."""
 
 import os
-import socket
 
 import psycopg
 import pytest
-import redis
 
-from inventory_model import ROOT, PrivateRedis, load_library
-
-
-def free_port():
-    with socket.socket() as s:
-        s.bind(("127.0.0.1", 0))
-        return s.getsockname()[1]
-
-
-def connect(host, port):
-    # latin-1 maps bytes one to one, so that bitmaps and text travel alike.
-    return redis.Redis(host=host, port=port, decode_responses=True, encoding="latin-1")
+from inventory_model import ROOT, PrivateRedis, connect, free_port, load_library
 
 
 @pytest.fixture(scope="session")

@@ -2,6 +2,7 @@
 
 The model is an array of places and searches everything; it shares no idea with the library but its documented result."""
 
+import socket
 import struct
 import subprocess
 import tempfile
@@ -14,6 +15,17 @@ ROOT = Path(__file__).resolve().parents[3]
 LIBRARY = ROOT / "services/order/inventory/inventory_v1.lua"
 HEAD = 64
 AHEAD_RANKS, AHEAD_CELLS = 32, 5
+
+
+def free_port():
+    with socket.socket() as s:
+        s.bind(("127.0.0.1", 0))
+        return s.getsockname()[1]
+
+
+def connect(host, port):
+    # latin-1 maps bytes one to one, so that bitmaps and text travel alike.
+    return redis.Redis(host=host, port=port, decode_responses=True, encoding="latin-1")
 
 
 class PrivateRedis:

@@ -4,7 +4,7 @@ import random
 
 import pytest
 
-from inventory_model import Driver, Show, Venue, load_library
+from inventory_model import LIBRARY, Driver, PrivateRedis, Show, Venue, connect as connect_to, free_port, load_library
 
 NOW = 1790000000000
 shows = iter(range(5000, 6000))
@@ -101,7 +101,6 @@ def test_data_of_an_older_generation_closes(client):
 def test_reloaded_library_closes(server):
     _, connect = server
     driver = opened(connect())
-    from inventory_model import LIBRARY
     driver.client.function_load(LIBRARY.read_bytes(), replace=True)
     all_closed(driver)
 
@@ -114,8 +113,6 @@ def test_a_server_with_older_data_is_closed(server):
     client = driver.client
     copy = {name: client.execute_command("DUMP", name, **{"NEVER_DECODE": True}) for name in driver.show.live()
             if client.exists(name)}
-    from conftest import connect as connect_to, free_port
-    from inventory_model import PrivateRedis
     other = PrivateRedis(free_port())
     try:
         replica = connect_to("127.0.0.1", other.port)

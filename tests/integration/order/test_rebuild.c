@@ -270,6 +270,7 @@ static void a_raise_left_behind_is_taken_over(void **state)
     tf_ctx ctx;
 
     (void)state;
+    order_config.intent_ms = 60000; /* no settling finds it first */
     sql_do("UPDATE inventory SET epoch = epoch + 1 WHERE show_id = %lld", (long long)sale->show_id);
     while (answer.result == COMMIT_EPOCH) {
         struct hold hold;
@@ -281,6 +282,7 @@ static void a_raise_left_behind_is_taken_over(void **state)
         tf_ctx_done(&ctx);
         sleep_ms(50);
     }
+    order_config.intent_ms = 1000;
     assert_int_equal(answer.result, COMMIT_OK);
 }
 
