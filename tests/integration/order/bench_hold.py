@@ -134,7 +134,7 @@ def main():
             bench.measure("best, mix", lambda: bench.request(None, False))
             bench.measure("chosen 2", lambda: bench.request(2, True))
     finally:
-        server.stop()
+        server.close()
 
 
 if __name__ == "__main__":

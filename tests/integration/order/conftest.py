@@ -1,4 +1,4 @@
-"""Real servers for order's tests: TF_TEST_REDIS (host:port) and TF_TEST_PG_DSN; without the former a private redis-server is started."""
+"""Real servers for order's tests: TF_TEST_PG_DSN says where a schema may be made; redis-server is started here, because tests empty and kill it."""
 
 import os
 
@@ -10,18 +10,11 @@ from inventory_model import ROOT, PrivateRedis, connect, free_port, load_library
 
 @pytest.fixture(scope="session")
 def client():
-    address = os.environ.get("TF_TEST_REDIS")
-    server = None
-    if address:
-        host, port = address.rsplit(":", 1)
-    else:
-        server = PrivateRedis(free_port())
-        host, port = "127.0.0.1", server.port
-    connection = connect(host, int(port))
+    server = PrivateRedis(free_port())
+    connection = connect("127.0.0.1", server.port)
     load_library(connection)
     yield connection
-    if server:
-        server.stop()
+    server.close()
 
 
 @pytest.fixture
@@ -35,7 +28,7 @@ def server():
         return connection
 
     yield private, again
-    private.stop()
+    private.close()
 
 
 @pytest.fixture(scope="session")

@@ -2,6 +2,7 @@
 
 The model is an array of places and searches everything; it shares no idea with the library but its documented result."""
 
+import shutil
 import socket
 import struct
 import subprocess
@@ -51,6 +52,10 @@ class PrivateRedis:
     def stop(self):
         self.process.kill()
         self.process.wait()
+
+    def close(self):
+        self.stop()
+        shutil.rmtree(self.dir)
 
 
 def load_library(client):

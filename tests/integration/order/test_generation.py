@@ -124,7 +124,7 @@ def test_a_server_with_older_data_is_closed(server):
         driver.client = client
         assert take(driver, order="12", key="key-two")[0] == "HELD", "the old one still decides; its commits need the fence's epoch"
     finally:
-        other.stop()
+        other.close()
 
 
 # ---- who may open ---------------------------------------------------------------------------------------------------------
