@@ -11,7 +11,6 @@
 #include "services/order/domain/refusal.h"
 #include "services/order/domain/window.h"
 #include "services/order/events/order_event.h"
-#include "services/order/handlers/generation_watch.h"
 #include "services/order/order.h"
 #include "services/order/settle/settle.h"
 #include "services/order/store/order_read.h"
@@ -250,8 +249,7 @@ tf_code purchase_commit(tf_ctx *ctx, struct purchase *purchase)
     case COMMIT_TOMBSTONE: /* settled while we thought; the key may decide anew */
         give_back(ctx, purchase);
         return refuse_rebuilding(ctx, random_u32());
-    case COMMIT_EPOCH: /* the hold died with its generation: nothing to give back */
-        generation_stale(purchase->sale->show_id, purchase->hold.epoch, tf_mono_us());
+    case COMMIT_EPOCH: /* the hold died with its generation: nothing to give back; commit/ has asked for the rebuild */
         return refuse_rebuilding(ctx, random_u32());
     case COMMIT_TERMS:
         give_back(ctx, purchase);
@@ -263,7 +261,6 @@ tf_code purchase_commit(tf_ctx *ctx, struct purchase *purchase)
         give_back(ctx, purchase);
         return refuse_person(ctx, -1);
     case COMMIT_CONFLICT: /* the committer, which hears of it even when we do not, has counted and told it */
-        generation_conflict(purchase->sale->show_id, tf_mono_us());
         return refuse_rebuilding(ctx, random_u32());
     }
     return tf_fail(ctx, TF_INTERNAL, "commit answered %d", (int)answer.result);
