@@ -183,7 +183,7 @@ def test_a_service_starts_by_hand(stores, databases, name):
                     return False
 
             until(healthy, timeout=20, what=f"tf-{name} serves")
-            assert "# TYPE tf_" in httpx.get(f"{admin}/metrics").text
+            assert "process_cpu_seconds_total" in httpx.get(f"{admin}/metrics").text
             process.terminate()
             assert process.wait(timeout=15) == 0
         finally:

@@ -1,6 +1,8 @@
 /* Shared by the integration tests. */
 #include "tests/integration/fixture.h"
 
+#include <netinet/in.h>
+#include <sys/socket.h>
 #include <stdio.h>
 #include <time.h>
 #include <unistd.h>
@@ -29,6 +31,25 @@ void sleep_ms(int ms)
     struct timespec pause = {ms / 1000, ms % 1000 * 1000000L};
 
     nanosleep(&pause, NULL);
+}
+
+enum { PORT_FIRST = 30000, PORTS = 2700 }; /* 30000 … 32699 */
+
+int free_port(void)
+{
+    static int given;
+
+    for (int i = 0; i < PORTS; i++) {
+        int port = PORT_FIRST + (int)(((unsigned)getpid() * 37u + (unsigned)given++) % PORTS);
+        struct sockaddr_in at = {.sin_family = AF_INET, .sin_addr.s_addr = htonl(INADDR_LOOPBACK), .sin_port = htons((uint16_t)port)};
+        int fd = socket(AF_INET, SOCK_STREAM, 0);
+        bool free = fd >= 0 && bind(fd, (struct sockaddr *)&at, sizeof(at)) == 0;
+
+        if (fd >= 0) close(fd);
+        if (free) return port;
+    }
+    fail_msg("no free port from %d on", PORT_FIRST);
+    return 0;
 }
 
 void wait_until(bool (*check)(void *arg), void *arg, int timeout_ms, const char *what)

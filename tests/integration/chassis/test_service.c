@@ -133,18 +133,6 @@ static struct support support; /* its schema is the service's */
 static char key_path[] = "/tmp/tf-test-mini-key-XXXXXX";
 static int port, admin_port;
 
-static int free_port(void)
-{
-    struct sockaddr_in address = {.sin_family = AF_INET, .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
-    socklen_t size = sizeof(address);
-    int fd = socket(AF_INET, SOCK_STREAM, 0);
-
-    assert_true(fd >= 0 && bind(fd, (struct sockaddr *)&address, size) == 0);
-    assert_int_equal(getsockname(fd, (struct sockaddr *)&address, &size), 0);
-    close(fd);
-    return ntohs(address.sin_port);
-}
-
 static void environment_set(const char *name, const char *format, ...) TF_PRINTF(2, 3);
 static void environment_set(const char *name, const char *format, ...)
 {

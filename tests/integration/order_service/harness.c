@@ -55,14 +55,7 @@ static struct {
 
 static void free_address(char out[static 32])
 {
-    struct sockaddr_in address = {.sin_family = AF_INET, .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
-    socklen_t size = sizeof(address);
-    int fd = socket(AF_INET, SOCK_STREAM, 0);
-
-    assert_true(fd >= 0 && bind(fd, (struct sockaddr *)&address, size) == 0);
-    assert_int_equal(getsockname(fd, (struct sockaddr *)&address, &size), 0);
-    close(fd);
-    snprintf(out, 32, "127.0.0.1:%d", ntohs(address.sin_port));
+    snprintf(out, 32, "127.0.0.1:%d", free_port());
 }
 
 static pid_t spawn(char *const argv[], const char *log)
