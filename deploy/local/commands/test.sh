@@ -1,9 +1,13 @@
-# ./ticketflow test [SUITE…] [-k PATTERN]: unit, integration, e2e, fuzz (all by default), on servers, ports and data of their own. Sourced by ../../ticketflow.
+# ./ticketflow test [SUITE…] [--long] [-k PATTERN]: unit, integration, e2e, fuzz (all by default), on servers, ports and data of their own. Sourced by ../../ticketflow.
 # The last line is "N passed, N failed".
 tf_suites=() tf_pattern=
 while [ $# -gt 0 ]; do
   case "$1" in
   unit | integration | e2e | fuzz) tf_suites+=("$1") ;;
+  --long) # races by the thousand, minutes of fuzzing
+    export TF_LONG=1
+    TF_FUZZ_SECONDS=${TF_FUZZ_SECONDS:-300}
+    ;;
   -k)
     [ $# -gt 1 ] || tf_die "-k needs a pattern"
     tf_pattern=$2
