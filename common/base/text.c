@@ -95,7 +95,7 @@ void tf_hex_encode(const void *data, size_t n, char *out)
     out[2 * n] = '\0';
 }
 
-static int hex_digit(char c)
+int tf_hex_digit(char c)
 {
     if (c >= '0' && c <= '9') return c - '0';
     if (c >= 'a' && c <= 'f') return c - 'a' + 10;
@@ -109,10 +109,10 @@ bool tf_hex_decode(const char *hex, void *out, size_t n)
 
     if (!hex) return false;
     for (size_t i = 0; i < 2 * n; i++)
-        if (hex_digit(hex[i]) < 0) return false; /* the NUL is no digit: never reads past it */
+        if (tf_hex_digit(hex[i]) < 0) return false; /* the NUL is no digit: never reads past it */
     if (hex[2 * n]) return false;
     for (size_t i = 0; i < n; i++)
-        p[i] = (unsigned char)(hex_digit(hex[2 * i]) << 4 | hex_digit(hex[2 * i + 1]));
+        p[i] = (unsigned char)(tf_hex_digit(hex[2 * i]) << 4 | tf_hex_digit(hex[2 * i + 1]));
     return true;
 }
 

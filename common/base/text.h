@@ -18,6 +18,8 @@ bool tf_has_control(const char *s);
 bool tf_parse_int64(const char *s, int64_t *ret_value);
 bool tf_parse_uint64(const char *s, uint64_t *ret_value);
 
+/* Value of one hex digit of either case, 0–15; -1 when it is none. */
+int tf_hex_digit(char c);
 /* Lower-case hex; NUL-terminated; out takes 2 * n + 1 bytes. */
 void tf_hex_encode(const void *data, size_t n, char *out);
 /* False unless exactly 2 * n hex digits. */

@@ -1,6 +1,8 @@
 /* The request parser: line by line for the header, counted for bodies. */
 #include "common/http/parser.h"
 
+#include "common/base/text.h"
+
 #include <string.h>
 #include <strings.h>
 
@@ -293,21 +295,13 @@ static void take_body(struct tf_http_parser *p, size_t size)
     p->state = WHOLE;
 }
 
-static int hex_value(char c)
-{
-    if (c >= '0' && c <= '9') return c - '0';
-    if (c >= 'a' && c <= 'f') return c - 'a' + 10;
-    if (c >= 'A' && c <= 'F') return c - 'A' + 10;
-    return -1;
-}
-
 static int parse_chunk_size(struct tf_http_parser *p, const char *line, const char *end)
 {
     uint64_t size = 0;
     const char *c = line;
 
-    for (; hex_value(*c) >= 0; c++)
-        size = size << 4 | (uint64_t)hex_value(*c);
+    for (; tf_hex_digit(*c) >= 0; c++)
+        size = size << 4 | (uint64_t)tf_hex_digit(*c);
     if (c == line || c - line > CHUNK_DIGITS_MAX) return refuse(p, 400);
     if (c != end && *c != ';') return refuse(p, 400);
     if (!is_field_text(c, end)) return refuse(p, 400);

@@ -4,14 +4,6 @@
 #include "common/base/arena.h"
 #include "common/base/text.h"
 
-static int hex_value(char c)
-{
-    if (c >= '0' && c <= '9') return c - '0';
-    if (c >= 'a' && c <= 'f') return c - 'a' + 10;
-    if (c >= 'A' && c <= 'F') return c - 'A' + 10;
-    return -1;
-}
-
 char *tf_url_decode(struct tf_arena *arena, const char *text, size_t size, bool query)
 {
     char *out = tf_arena_alloc(arena, size + 1), *p = out;
@@ -19,8 +11,8 @@ char *tf_url_decode(struct tf_arena *arena, const char *text, size_t size, bool 
     if (!out) return NULL;
     for (size_t i = 0; i < size; i++) {
         if (text[i] == '%') {
-            int high = i + 2 < size ? hex_value(text[i + 1]) : -1;
-            int low = i + 2 < size ? hex_value(text[i + 2]) : -1;
+            int high = i + 2 < size ? tf_hex_digit(text[i + 1]) : -1;
+            int low = i + 2 < size ? tf_hex_digit(text[i + 2]) : -1;
 
             if (high < 0 || low < 0) return NULL;
             *p++ = (char)(high << 4 | low);
