@@ -49,6 +49,6 @@ bool tf_time_parse(const char *text, tf_time *ret_time);
  * offset that is no whole minute (local mean time before 1900) is cut to minutes, the instant stays exact. */
 char *tf_time_format_local(tf_arena *arena, tf_time t, const char *zone);
 bool tf_zone_known(const char *zone);
-/* Local wall-clock text "2026-11-22T19:30:00" (or "…T19:30") in a zone → UTC. False: malformed, unknown zone, or a local time that
- * the zone skips; of two possible instants the earlier is taken. */
+/* Local wall-clock text "2026-11-22T19:30:00" (or "…T19:30") in a zone → UTC. False: malformed, unknown zone, or a
+ * local time that the zone skips; of two possible instants the earlier is taken. */
 bool tf_time_parse_local(const char *text, const char *zone, tf_time *ret_time);

@@ -17,12 +17,12 @@ enum tf_role {
     TF_ROLE_SCANNER = 1 << 2,           /* may redeem tickets of identity.organiser_id */
 };
 struct tf_identity {
-    const char *caller;    /* process that signed: "gateway", "order"; never NULL inside a call */
-    int64_t user_id;       /* 0: nobody is logged in */
+    const char *caller; /* process that signed: "gateway", "order"; never NULL inside a call */
+    int64_t user_id;    /* 0: nobody is logged in */
     int64_t session_id;
-    uint32_t roles;        /* enum tf_role */
-    int64_t organiser_id;  /* of the organiser roles; 0 with the platform role: all */
-    bool internal;         /* a service calls on its own behalf */
+    uint32_t roles;       /* enum tf_role */
+    int64_t organiser_id; /* of the organiser roles; 0 with the platform role: all */
+    bool internal;        /* a service calls on its own behalf */
 };
 
 typedef struct tf_ctx {
@@ -30,13 +30,13 @@ typedef struct tf_ctx {
     const tf_clock *clock;
     int64_t deadline_us; /* monotonic; INT64_MAX: none */
     struct tf_identity identity;
-    const char *request_id; /* never NULL; goes into logs, events and downstream calls */
-    const char *language;   /* "zh-CN" or "en" as negotiated; never NULL */
-    int attempt;            /* 1: first; more: the client says that it repeats itself */
+    const char *request_id;  /* never NULL; goes into logs, events and downstream calls */
+    const char *language;    /* "zh-CN" or "en" as negotiated; never NULL */
+    int attempt;             /* 1: first; more: the client says that it repeats itself */
     const char *traceparent; /* W3C, or NULL */
-    void *app;              /* the service's own state */
-    void *call;             /* the rpc layer's; NULL outside a call */
-    struct tf_error error;  /* first error wins */
+    void *app;               /* the service's own state */
+    void *call;              /* the rpc layer's; NULL outside a call */
+    struct tf_error error;   /* first error wins */
 } tf_ctx;
 
 /* A context for work that no call started. Ends with tf_ctx_done. timeout_us 0: no deadline. arena ceiling 8 MiB. */
@@ -50,7 +50,8 @@ int64_t tf_ctx_left_us(const tf_ctx *ctx);
 /* TF_DEADLINE when it has passed. */
 tf_code tf_ctx_check(tf_ctx *ctx);
 
-/* Record the error (first wins) and return its code: return tf_fail(ctx, TF_INTERNAL, "…"); the text goes to the log only. */
+/* Record the error (first wins) and return its code: return tf_fail(ctx, TF_INTERNAL, "…"); the text goes to the log
+ * only. */
 tf_code tf_fail(tf_ctx *ctx, tf_code code, const char *internal, ...) TF_PRINTF(3, 4);
 /* TF_FIELD_INVALID with the field's path and a sentence for developers of clients. */
 tf_code tf_fail_field(tf_ctx *ctx, const char *field, const char *detail, ...) TF_PRINTF(3, 4);

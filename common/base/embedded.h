@@ -4,7 +4,7 @@
 #include <stddef.h>
 
 struct tf_embedded {
-    const char *name; /* base name; NULL ends the list */
+    const char *name;          /* base name; NULL ends the list */
     const unsigned char *data; /* size bytes, then a NUL that size does not count */
     size_t size;
 };

@@ -39,11 +39,11 @@ enum tf_grpc_status {
 enum tf_retry { TF_RETRY_NO, TF_RETRY_AFTER, TF_RETRY_SAME };
 
 struct tf_code_info {
-    const char *reason;    /* "SOLD_OUT"; stable, part of the API */
-    int grpc_status;       /* enum tf_grpc_status */
+    const char *reason; /* "SOLD_OUT"; stable, part of the API */
+    int grpc_status;    /* enum tf_grpc_status */
     int http_status;
     enum tf_retry retry;
-    const char *en, *zh;   /* sentences for people */
+    const char *en, *zh; /* sentences for people */
 };
 
 /* Never NULL: an unknown code gives the row of TF_INTERNAL. TF_OK gives reason "OK". */

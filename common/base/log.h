@@ -1,6 +1,6 @@
 /* JSON-lines log to standard error that never blocks a request: lines go into a bounded ring, one writer thread
- * writes them; when the ring is full lines are dropped and counted (metric tf_log_dropped_total, and a line that says so).
- * Personal data is never logged: callers pass ids, not names. */
+ * writes them; when the ring is full lines are dropped and counted (metric tf_log_dropped_total, and a line that says
+ * so). Personal data is never logged: callers pass ids, not names. */
 #pragma once
 
 #include "common/base/macros.h"
@@ -9,7 +9,8 @@
 
 enum tf_log_level { TF_LOG_DEBUG, TF_LOG_INFO, TF_LOG_WARN, TF_LOG_ERROR };
 
-/* Starts the writer. process: "order"; level: "debug", "info", "warn", "error". Before this, lines are written directly. */
+/* Starts the writer. process: "order"; level: "debug", "info", "warn", "error". Before this, lines are written
+ * directly. */
 void tf_log_start(const char *process, const char *level);
 /* Writes what is queued and stops the writer. */
 void tf_log_stop(void);

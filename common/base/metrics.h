@@ -23,6 +23,7 @@ typedef struct tf_metric {
 
 enum { TF_METRIC_COUNTER, TF_METRIC_GAUGE, TF_METRIC_HISTOGRAM };
 
+/* clang-format off */
 typedef struct { tf_metric m; } tf_counter;
 typedef struct { tf_metric m; } tf_gauge;
 typedef struct { tf_metric m; } tf_histogram; /* of seconds: 0.1 ms … 10 s, fixed buckets */
@@ -30,6 +31,7 @@ typedef struct { tf_metric m; } tf_histogram; /* of seconds: 0.1 ms … 10 s, fi
 #define TF_COUNTER(name, help, label)   {{(name), (help), (label), TF_METRIC_COUNTER, 0, NULL}}
 #define TF_GAUGE(name, help, label)     {{(name), (help), (label), TF_METRIC_GAUGE, 0, NULL}}
 #define TF_HISTOGRAM(name, help, label) {{(name), (help), (label), TF_METRIC_HISTOGRAM, 0, NULL}}
+/* clang-format on */
 
 void tf_counter_add(tf_counter *counter, uint64_t n);
 void tf_counter_add_label(tf_counter *counter, const char *value, uint64_t n);

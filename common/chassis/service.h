@@ -1,13 +1,16 @@
 /* The life of a process: settings, start-up in order, serving, shutdown in reverse. A service's main.c is a table.
  *
- * Order: settings → log → keys → PostgreSQL (schema checked) → worker number → Redis → clients of callees → bus's relay → start() → rpc
- * server → bus's consumers → admin listener → etcd registration → SERVING. SIGTERM or SIGINT: NOT_SERVING → deregister → short wait →
- * drain calls → consumers → stop() → relay → ids released → stores. A start-up failure prints one sentence and exits 1.
+ * Order: settings → log → keys → PostgreSQL (schema checked) → worker number → Redis → clients of callees → bus's relay
+ * → start() → rpc server → bus's consumers → admin listener → etcd registration → SERVING. SIGTERM or SIGINT:
+ * NOT_SERVING → deregister → short wait → drain calls → consumers → stop() → relay → ids released → stores. A start-up
+ * failure prints one sentence and exits 1.
  *
- * Health is SERVING when start-up is complete, the service is ready (tf_app_set_ready) and PostgreSQL answers, where it is used. Redis or
- * etcd away is shown by /healthz without changing it: what needs them answers STORE_DOWN, the rest goes on.
+ * Health is SERVING when start-up is complete, the service is ready (tf_app_set_ready) and PostgreSQL answers, where it
+ * is used. Redis or etcd away is shown by /healthz without changing it: what needs them answers STORE_DOWN, the rest
+ * goes on.
  *
- * Instead of serving: `tf-order --migrate` applies the migrations and exits; `tf-order --dead-letters list | replay ID | discard ID REASON`. */
+ * Instead of serving: `tf-order --migrate` applies the migrations and exits; `tf-order --dead-letters list | replay ID
+ * | discard ID REASON`. */
 #pragma once
 
 #include "common/base/id.h"
@@ -33,19 +36,19 @@ enum { TF_USES_PG = 1 << 0, TF_USES_REDIS = 1 << 1, TF_USES_BUS = 1 << 2, TF_USE
 typedef struct tf_app tf_app;
 
 struct tf_service {
-    const char *name;    /* "order" */
-    const char *purpose; /* one line for --help */
-    unsigned uses;       /* TF_USES_… ; BUS needs PG and REDIS; IDS needs PG */
+    const char *name;                                 /* "order" */
+    const char *purpose;                              /* one line for --help */
+    unsigned uses;                                    /* TF_USES_… ; BUS needs PG and REDIS; IDS needs PG */
     const struct tf_rpc_service *const *rpc_services; /* NULL-ended; NULL: no rpc server (gateway) */
-    const struct tf_embedded *migrations; /* component = name; NULL: none */
-    const struct tf_embedded *redis_libraries; /* or NULL */
-    const char *const *callees; /* services it calls, NULL-ended; or NULL */
-    const struct tf_bus_consumer *consumers; /* ended by a NULL topic; or NULL */
+    const struct tf_embedded *migrations;             /* component = name; NULL: none */
+    const struct tf_embedded *redis_libraries;        /* or NULL */
+    const char *const *callees;                       /* services it calls, NULL-ended; or NULL */
+    const struct tf_bus_consumer *consumers;          /* ended by a NULL topic; or NULL */
     const struct tf_setting *settings;
     size_t n_settings;
-    void *config; /* the service's own config struct */
+    void *config;                                          /* the service's own config struct */
     tf_code (*start)(tf_app *app, const char **ret_error); /* stores are ready, no calls yet; sets tf_app_set_state */
-    void (*stop)(tf_app *app); /* no more calls */
+    void (*stop)(tf_app *app);                             /* no more calls */
 };
 
 int tf_service_main(int argc, char **argv, const struct tf_service *service);
@@ -78,8 +81,10 @@ bool tf_app_stopping(tf_app *app);
 /* A context for work that no call started: app set, identity internal. End with tf_ctx_done. */
 void tf_app_ctx(tf_app *app, tf_ctx *ctx, const char *request_id, int64_t timeout_us);
 
-/* A thread that runs `tick` every interval_ms, and at once after tf_periodic_wake; ctx is fresh each time (deadline 30 s). The owner stops it in its stop(). */
+/* A thread that runs `tick` every interval_ms, and at once after tf_periodic_wake; ctx is fresh each time (deadline 30
+ * s). The owner stops it in its stop(). */
 typedef struct tf_periodic tf_periodic;
-tf_periodic *tf_periodic_start(tf_app *app, const char *name, int interval_ms, void (*tick)(tf_ctx *ctx, void *arg), void *arg);
+tf_periodic *tf_periodic_start(tf_app *app, const char *name, int interval_ms, void (*tick)(tf_ctx *ctx, void *arg),
+                               void *arg);
 void tf_periodic_wake(tf_periodic *periodic);
 void tf_periodic_stop(tf_periodic *periodic); /* accepts NULL */

@@ -14,9 +14,9 @@ enum tf_setting_type { TF_SETTING_INT, TF_SETTING_BOOL, TF_SETTING_TEXT };
 struct tf_setting {
     const char *name;
     enum tf_setting_type type;
-    size_t offset; /* of int64_t, bool or const char * in the config struct */
+    size_t offset;        /* of int64_t, bool or const char * in the config struct */
     const char *fallback; /* the default as text */
-    int64_t min, max; /* INT */
+    int64_t min, max;     /* INT */
     const char *help;
 };
 
@@ -29,20 +29,21 @@ struct tf_setting {
  *   #undef TF_INT …
  *   };
  * and for the table in main.c, with TF_CONFIG_TYPE defined: */
-#define TF_SETTING_ROW_INT(type, name, fallback, min, max, help)                                                        \
+#define TF_SETTING_ROW_INT(type, name, fallback, min, max, help)                                                       \
     {#name, TF_SETTING_INT, offsetof(type, name), #fallback, (min), (max), (help)},
-#define TF_SETTING_ROW_BOOL(type, name, fallback, help)                                                                 \
+#define TF_SETTING_ROW_BOOL(type, name, fallback, help)                                                                \
     {#name, TF_SETTING_BOOL, offsetof(type, name), #fallback, 0, 1, (help)},
-#define TF_SETTING_ROW_TEXT(type, name, fallback, help)                                                                 \
+#define TF_SETTING_ROW_TEXT(type, name, fallback, help)                                                                \
     {#name, TF_SETTING_TEXT, offsetof(type, name), (fallback), 0, 0, (help)},
 
-/* Fills both structs from file, environment and arguments. Unknown names in the file or arguments, and values out of type or range, are errors: the
- * sentence names the setting and its source. Strings live as long as the process. tables: {common, own}. Returns:
- * TF_OK; TF_FIELD_INVALID with *ret_error. --help prints all settings and exits the process with 0; --version likewise. */
+/* Fills both structs from file, environment and arguments. Unknown names in the file or arguments, and values out of
+ * type or range, are errors: the sentence names the setting and its source. Strings live as long as the process.
+ * tables: {common, own}. Returns: TF_OK; TF_FIELD_INVALID with *ret_error. --help prints all settings and exits the
+ * process with 0; --version likewise. */
 struct tf_settings_table {
     const struct tf_setting *rows;
     size_t n;
     void *target; /* the struct */
 };
-TF_MUSTCHECK tf_code tf_settings_load(const char *program, const char *purpose, const struct tf_settings_table *tables, size_t n_tables,
-                                      int argc, char **argv, const char **ret_error);
+TF_MUSTCHECK tf_code tf_settings_load(const char *program, const char *purpose, const struct tf_settings_table *tables,
+                                      size_t n_tables, int argc, char **argv, const char **ret_error);

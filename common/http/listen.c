@@ -65,8 +65,8 @@ static int bound_port(int fd)
                                           : ((struct sockaddr_in *)&at)->sin_port);
 }
 
-/* A bound socket, or -1 with errno. Connections inherit SO_REUSEADDR: those that linger after we are gone (TIME_WAIT) must not
- * keep our successor from the port. */
+/* A bound socket, or -1 with errno. Connections inherit SO_REUSEADDR: those that linger after we are gone (TIME_WAIT)
+ * must not keep our successor from the port. */
 static int bind_one(const struct sockaddr_storage *at, socklen_t size, bool shared)
 {
     int fd = socket(at->ss_family, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
@@ -80,8 +80,8 @@ static int bind_one(const struct sockaddr_storage *at, socklen_t size, bool shar
     return -1;
 }
 
-/* The kernel lets another process share a port by SO_REUSEPORT; we want that only among our own loops. Listening without
- * it fails when anybody listens there. Returns the port, or 0. */
+/* The kernel lets another process share a port by SO_REUSEPORT; we want that only among our own loops. Listening
+ * without it fails when anybody listens there. Returns the port, or 0. */
 static int probe(const struct sockaddr_storage *at, socklen_t size)
 {
     int fd = bind_one(at, size, false), port;

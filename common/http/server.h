@@ -26,8 +26,8 @@ struct tf_http_header {
 typedef void (*tf_http_handler)(tf_http_request *request, void *arg);
 
 /* Called on a loop's thread when the header is whole and the body is still to come, so that a large body is only taken
- * from whom it is wanted; must not block. Returns 0 to go on, and may lower *body_max then; or the status to refuse with
- * (without a body; the connection closes). */
+ * from whom it is wanted; must not block. Returns 0 to go on, and may lower *body_max then; or the status to refuse
+ * with (without a body; the connection closes). */
 typedef int (*tf_http_admit)(const tf_http_request *request, void *arg, size_t *body_max);
 
 struct tf_http_server_config {

@@ -41,7 +41,8 @@ int free_port(void)
 
     for (int i = 0; i < PORTS; i++) {
         int port = PORT_FIRST + (int)(((unsigned)getpid() * 37u + (unsigned)given++) % PORTS);
-        struct sockaddr_in at = {.sin_family = AF_INET, .sin_addr.s_addr = htonl(INADDR_LOOPBACK), .sin_port = htons((uint16_t)port)};
+        struct sockaddr_in at = {
+            .sin_family = AF_INET, .sin_addr.s_addr = htonl(INADDR_LOOPBACK), .sin_port = htons((uint16_t)port)};
         int fd = socket(AF_INET, SOCK_STREAM, 0);
         bool free = fd >= 0 && bind(fd, (struct sockaddr *)&at, sizeof(at)) == 0;
 

@@ -19,8 +19,9 @@ const char *env_or_fail(const char *name, const char *meaning);
 /* A word that no other run uses: "t1234_5". Static memory; the same for the whole program. */
 const char *unique_word(void);
 
-/* A port of the loopback that nobody listens on, never given twice by one program. Below the range from which the system takes ports for
- * outgoing connections: there a client that polls for a server may be given the very port, and meet itself. */
+/* A port of the loopback that nobody listens on, never given twice by one program. Below the range from which the
+ * system takes ports for outgoing connections: there a client that polls for a server may be given the very port, and
+ * meet itself. */
 int free_port(void);
 
 /* Waits until check(arg) holds; fails with `what` after timeout_ms. */

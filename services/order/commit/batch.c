@@ -5,7 +5,8 @@
 
 static const struct tf_pg_stmt commit_orders = {
     .name = "commit_orders",
-    .sql = "SELECT results, order_nos, release_ms, clock FROM commit_orders($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14,"
+    .sql = "SELECT results, order_nos, release_ms, clock FROM commit_orders($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, "
+           "$11, $12, $13, $14,"
            " $15, $16, $17, $18, $19, $20, $21, $22, $23, $24, $25, $26, $27, $28)",
     .writes = true,
 };
@@ -35,7 +36,8 @@ struct ticket_at {
 
 static int by_order(const void *a, const void *b)
 {
-    const struct new_order *x = &(*(struct commit_entry *const *)a)->order, *y = &(*(struct commit_entry *const *)b)->order;
+    const struct new_order *x = &(*(struct commit_entry *const *)a)->order,
+                           *y = &(*(struct commit_entry *const *)b)->order;
 
     if (x->bucket != y->bucket) return x->bucket < y->bucket ? -1 : 1;
     return (x->order_no > y->order_no) - (x->order_no < y->order_no);
@@ -60,11 +62,13 @@ static int by_place(const void *a, const void *b)
 
 static bool order_columns(tf_ctx *ctx, struct order_columns *c, struct commit_entry *const *entries, size_t n)
 {
-    if (!COLUMN(ctx, c, bucket, n) || !COLUMN(ctx, c, kind, n) || !COLUMN(ctx, c, tickets, n) || !COLUMN(ctx, c, terms, n) ||
-        !COLUMN(ctx, c, hold_s, n) || !COLUMN(ctx, c, margin_s, n) || !COLUMN(ctx, c, no, n) || !COLUMN(ctx, c, show, n) ||
-        !COLUMN(ctx, c, organiser, n) || !COLUMN(ctx, c, user, n) || !COLUMN(ctx, c, epoch, n) || !COLUMN(ctx, c, total, n) ||
-        !COLUMN(ctx, c, event_id, n) || !COLUMN(ctx, c, adjacent, n) || !COLUMN(ctx, c, request, n) || !COLUMN(ctx, c, body, n) ||
-        !COLUMN(ctx, c, currency, n) || !COLUMN(ctx, c, trace, n) || !COLUMN(ctx, c, event, n))
+    if (!COLUMN(ctx, c, bucket, n) || !COLUMN(ctx, c, kind, n) || !COLUMN(ctx, c, tickets, n) ||
+        !COLUMN(ctx, c, terms, n) || !COLUMN(ctx, c, hold_s, n) || !COLUMN(ctx, c, margin_s, n) ||
+        !COLUMN(ctx, c, no, n) || !COLUMN(ctx, c, show, n) || !COLUMN(ctx, c, organiser, n) ||
+        !COLUMN(ctx, c, user, n) || !COLUMN(ctx, c, epoch, n) || !COLUMN(ctx, c, total, n) ||
+        !COLUMN(ctx, c, event_id, n) || !COLUMN(ctx, c, adjacent, n) || !COLUMN(ctx, c, request, n) ||
+        !COLUMN(ctx, c, body, n) || !COLUMN(ctx, c, currency, n) || !COLUMN(ctx, c, trace, n) ||
+        !COLUMN(ctx, c, event, n))
         return false;
 
     for (size_t i = 0; i < n; i++) {
@@ -93,14 +97,16 @@ static bool order_columns(tf_ctx *ctx, struct order_columns *c, struct commit_en
     return true;
 }
 
-static bool ticket_columns(tf_ctx *ctx, struct ticket_columns *c, struct commit_entry *const *entries, size_t n, size_t n_tickets)
+static bool ticket_columns(tf_ctx *ctx, struct ticket_columns *c, struct commit_entry *const *entries, size_t n,
+                           size_t n_tickets)
 {
     struct ticket_at *sorted = TF_NEW_ARRAY(ctx->arena, struct ticket_at, n_tickets);
     size_t at = 0;
 
-    if (!sorted || !COLUMN(ctx, c, tier, n_tickets) || !COLUMN(ctx, c, order, n_tickets) || !COLUMN(ctx, c, place, n_tickets) ||
-        !COLUMN(ctx, c, id, n_tickets) || !COLUMN(ctx, c, price, n_tickets) || !COLUMN(ctx, c, attendee, n_tickets) ||
-        !COLUMN(ctx, c, name, n_tickets) || !COLUMN(ctx, c, masked, n_tickets) || !COLUMN(ctx, c, person, n_tickets))
+    if (!sorted || !COLUMN(ctx, c, tier, n_tickets) || !COLUMN(ctx, c, order, n_tickets) ||
+        !COLUMN(ctx, c, place, n_tickets) || !COLUMN(ctx, c, id, n_tickets) || !COLUMN(ctx, c, price, n_tickets) ||
+        !COLUMN(ctx, c, attendee, n_tickets) || !COLUMN(ctx, c, name, n_tickets) ||
+        !COLUMN(ctx, c, masked, n_tickets) || !COLUMN(ctx, c, person, n_tickets))
         return false;
 
     for (size_t i = 0; i < n; i++)
@@ -124,7 +130,8 @@ static bool ticket_columns(tf_ctx *ctx, struct ticket_columns *c, struct commit_
     return true;
 }
 
-static void add_params(tf_pg_params *params, const struct order_columns *o, size_t n, const struct ticket_columns *t, size_t n_tickets)
+static void add_params(tf_pg_params *params, const struct order_columns *o, size_t n, const struct ticket_columns *t,
+                       size_t n_tickets)
 {
     tf_pg_int2_array(params, o->bucket, n);
     tf_pg_int8_array(params, o->no, n);
@@ -156,7 +163,8 @@ static void add_params(tf_pg_params *params, const struct order_columns *o, size
     tf_pg_text_array(params, t->person, n_tickets);
 }
 
-static tf_code read_answers(tf_ctx *ctx, const tf_pg_result *rows, size_t n, struct batch_answer *answers, tf_time *ret_clock)
+static tf_code read_answers(tf_ctx *ctx, const tf_pg_result *rows, size_t n, struct batch_answer *answers,
+                            tf_time *ret_clock)
 {
     size_t n_results, n_numbers, n_releases;
     const int64_t *results = tf_pg_get_int_array(ctx, rows, 0, 0, &n_results);
@@ -173,8 +181,8 @@ static tf_code read_answers(tf_ctx *ctx, const tf_pg_result *rows, size_t n, str
     return TF_OK;
 }
 
-tf_code batch_commit(tf_ctx *ctx, tf_pg_conn *conn, struct commit_entry *const *entries, size_t n, struct batch_answer *answers,
-                     tf_time *ret_clock)
+tf_code batch_commit(tf_ctx *ctx, tf_pg_conn *conn, struct commit_entry *const *entries, size_t n,
+                     struct batch_answer *answers, tf_time *ret_clock)
 {
     struct order_columns orders = {0};
     struct ticket_columns tickets = {0};

@@ -12,6 +12,7 @@ struct batch_answer {
 
 /* Sorts the entries as the function wants them. */
 void batch_sort(struct commit_entry **entries, size_t n);
-/* The call; entries sorted. answers[i] belongs to entries[i]. *ret_clock: PostgreSQL's time somewhere between call and return. */
+/* The call; entries sorted. answers[i] belongs to entries[i]. *ret_clock: PostgreSQL's time somewhere between call and
+ * return. */
 TF_MUSTCHECK tf_code batch_commit(tf_ctx *ctx, tf_pg_conn *conn, struct commit_entry *const *entries, size_t n,
                                   struct batch_answer *answers, tf_time *ret_clock);

@@ -16,18 +16,20 @@ enum {
     TABLE = 1024,
     BATCH_TICKETS_MAX = 4000,
     BATCH_ARENA_MAX = 64 << 20,
-    WAIT_US_MAX = 30 * TF_US_PER_S,    /* of a caller without a deadline */
-    ATTEMPT_US_MAX = 5 * TF_US_PER_S,  /* then the connection is dropped and the batch sent again */
-    PAUSE_US = 50 * TF_US_PER_MS,      /* before another attempt */
-    LOOK_US = TF_US_PER_S              /* idle: the clock is asked; always: it is compared with our own */
+    WAIT_US_MAX = 30 * TF_US_PER_S,   /* of a caller without a deadline */
+    ATTEMPT_US_MAX = 5 * TF_US_PER_S, /* then the connection is dropped and the batch sent again */
+    PAUSE_US = 50 * TF_US_PER_MS,     /* before another attempt */
+    LOOK_US = TF_US_PER_S             /* idle: the clock is asked; always: it is compared with our own */
 };
 
 static tf_counter batches = TF_COUNTER("tf_order_commit_batches_total", "Batches answered by PostgreSQL", NULL);
 static tf_counter resent = TF_COUNTER("tf_order_commit_resent_total", "Batches sent again, by cause", "cause");
-static tf_counter committed = TF_COUNTER("tf_order_commit_orders_total", "Orders answered by the group commit, by result", "result");
+static tf_counter committed =
+    TF_COUNTER("tf_order_commit_orders_total", "Orders answered by the group commit, by result", "result");
 static tf_gauge batch_size = TF_GAUGE("tf_order_commit_batch_size", "Orders of the last batch", NULL);
 static tf_histogram batch_seconds = TF_HISTOGRAM("tf_order_commit_seconds", "Time of one call of commit_orders", NULL);
-static tf_histogram wait_seconds = TF_HISTOGRAM("tf_order_commit_wait_seconds", "Time from queueing to the answer", NULL);
+static tf_histogram wait_seconds =
+    TF_HISTOGRAM("tf_order_commit_wait_seconds", "Time from queueing to the answer", NULL);
 
 static const struct tf_pg_stmt select_clock = {.name = "commit_clock", .sql = "SELECT clock_timestamp()"};
 
@@ -46,7 +48,8 @@ static struct {
     tf_app *app;
 } committer = {.lock = PTHREAD_MUTEX_INITIALIZER, .last = &committer.first};
 
-/* ---- the queue ---------------------------------------------------------------------------------------------------- */
+/* ---- the queue ----------------------------------------------------------------------------------------------------
+ */
 
 static struct commit_entry **slot_of(int64_t order_no)
 {
@@ -99,7 +102,8 @@ tf_code commit_admit(tf_ctx *ctx)
 {
     bool full;
 
-    if (!atomic_load_explicit(&committer.up, memory_order_relaxed)) return tf_fail(ctx, TF_STORE_DOWN, "the committer has no PostgreSQL");
+    if (!atomic_load_explicit(&committer.up, memory_order_relaxed))
+        return tf_fail(ctx, TF_STORE_DOWN, "the committer has no PostgreSQL");
 
     pthread_mutex_lock(&committer.lock);
     full = committer.n_queued >= order_config.commit_queue_max;
@@ -145,7 +149,8 @@ tf_code commit_order(tf_ctx *ctx, const struct new_order *order, struct commit_a
     return code ? tf_fail(ctx, code, "commit of order %lld", (long long)order->order_no) : TF_OK;
 }
 
-/* ---- the thread --------------------------------------------------------------------------------------------------- */
+/* ---- the thread ---------------------------------------------------------------------------------------------------
+ */
 
 struct worker {
     tf_ctx ctx;
@@ -201,8 +206,9 @@ static void guard_clock(struct worker *worker)
     if (off == worker->clock_off) return;
     worker->clock_off = off;
     tf_app_set_ready(committer.app, !off);
-    tf_log(off ? TF_LOG_ERROR : TF_LOG_INFO, off ? "own clock differs from PostgreSQL's; not ready" : "own clock agrees with PostgreSQL's",
-           "offset_ms", known ? tf_log_int(text, offset_us / TF_US_PER_MS) : "unknown", NULL);
+    tf_log(off ? TF_LOG_ERROR : TF_LOG_INFO,
+           off ? "own clock differs from PostgreSQL's; not ready" : "own clock agrees with PostgreSQL's", "offset_ms",
+           known ? tf_log_int(text, offset_us / TF_US_PER_MS) : "unknown", NULL);
 }
 
 static void fail_batch(struct commit_entry *const *entries, size_t n, tf_code code)
@@ -223,12 +229,13 @@ static void follow_up(const struct new_order *order, const struct batch_answer *
     if (answer->result == COMMIT_EPOCH) inventory_rebuild_soon(order->show_id);
     if (answer->result != COMMIT_CONFLICT) return;
 
-    tf_log(TF_LOG_ERROR, "PostgreSQL refused a place that the inventory gave: a bug", "order_no", tf_log_int(text[0], order->order_no),
-           "show_id", tf_log_int(text[1], order->show_id), NULL);
+    tf_log(TF_LOG_ERROR, "PostgreSQL refused a place that the inventory gave: a bug", "order_no",
+           tf_log_int(text[0], order->order_no), "show_id", tf_log_int(text[1], order->show_id), NULL);
     inventory_alarm(order->show_id);
 }
 
-static void answer_batch(struct worker *worker, struct commit_entry *const *entries, size_t n, const struct batch_answer *answers)
+static void answer_batch(struct worker *worker, struct commit_entry *const *entries, size_t n,
+                         const struct batch_answer *answers)
 {
     struct confirm_entry *confirms = TF_NEW_ARRAY(worker->ctx.arena, struct confirm_entry, n);
     size_t n_confirms = 0;
@@ -240,7 +247,8 @@ static void answer_batch(struct worker *worker, struct commit_entry *const *entr
         follow_up(order, &answers[i]);
         events = events || answers[i].result == COMMIT_OK;
         if (confirms && answers[i].release_ms > 0)
-            confirms[n_confirms++] = (struct confirm_entry){order->show_id, answers[i].order_no, answers[i].release_ms, order->bucket};
+            confirms[n_confirms++] =
+                (struct confirm_entry){order->show_id, answers[i].order_no, answers[i].release_ms, order->bucket};
     }
     pthread_mutex_lock(&committer.lock);
     for (size_t i = 0; i < n; i++)
@@ -266,7 +274,8 @@ static bool awaited(struct commit_entry *const *entries, size_t n)
 }
 
 /* One attempt. */
-static tf_code try_batch(struct worker *worker, struct commit_entry *const *entries, size_t n, struct batch_answer **ret_answers)
+static tf_code try_batch(struct worker *worker, struct commit_entry *const *entries, size_t n,
+                         struct batch_answer **ret_answers)
 {
     struct batch_answer *answers;
     int64_t sent_us;
@@ -294,10 +303,12 @@ static tf_code try_batch(struct worker *worker, struct commit_entry *const *entr
 /* True when the same batch may be sent again: it was lost, or the database asks for it. */
 static bool repeatable(tf_code code)
 {
-    return code == TF_UNKNOWN_OUTCOME || code == TF_STORE_DOWN || code == TF_ORDER_CHANGED || code == TF_DEADLINE || code == TF_OVERLOADED;
+    return code == TF_UNKNOWN_OUTCOME || code == TF_STORE_DOWN || code == TF_ORDER_CHANGED || code == TF_DEADLINE ||
+           code == TF_OVERLOADED;
 }
 
-/* Sorted entries, until each is answered. A fault in the data is narrowed down by halves, so that it fails its own order alone. */
+/* Sorted entries, until each is answered. A fault in the data is narrowed down by halves, so that it fails its own
+ * order alone. */
 static void run_batch(struct worker *worker, struct commit_entry *const *entries, size_t n)
 {
     struct batch_answer *answers = NULL;
@@ -311,7 +322,8 @@ static void run_batch(struct worker *worker, struct commit_entry *const *entries
             return;
         }
         if (!repeatable(code)) break;
-        if (code == TF_STORE_DOWN || code == TF_UNKNOWN_OUTCOME) atomic_store_explicit(&committer.up, false, memory_order_relaxed);
+        if (code == TF_STORE_DOWN || code == TF_UNKNOWN_OUTCOME)
+            atomic_store_explicit(&committer.up, false, memory_order_relaxed);
         tf_counter_add_label(&resent, tf_code_info(code)->reason, 1);
         if (!awaited(entries, n)) {
             fail_batch(entries, n, TF_UNKNOWN_OUTCOME);
@@ -322,8 +334,8 @@ static void run_batch(struct worker *worker, struct commit_entry *const *entries
     if (n == 1) {
         char text[TF_LOG_INT];
 
-        tf_log(TF_LOG_ERROR, "an order cannot be committed", "order_no", tf_log_int(text, entries[0]->order.order_no), "cause",
-               worker->ctx.error.internal, NULL);
+        tf_log(TF_LOG_ERROR, "an order cannot be committed", "order_no", tf_log_int(text, entries[0]->order.order_no),
+               "cause", worker->ctx.error.internal, NULL);
         fail_batch(entries, 1, TF_INTERNAL);
         return;
     }
@@ -393,7 +405,8 @@ static void *work(void *arg)
     return NULL;
 }
 
-/* ---- life --------------------------------------------------------------------------------------------------------- */
+/* ---- life ---------------------------------------------------------------------------------------------------------
+ */
 
 static struct worker *worker_new(tf_app *app)
 {

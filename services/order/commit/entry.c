@@ -11,8 +11,8 @@ static size_t text_size(const char *text)
 
 static size_t order_bytes(const struct new_order *order)
 {
-    size_t size = text_size(order->request_id) + text_size(order->body_hash) + text_size(order->currency) + text_size(order->trace) +
-                  order->created_event.size;
+    size_t size = text_size(order->request_id) + text_size(order->body_hash) + text_size(order->currency) +
+                  text_size(order->trace) + order->created_event.size;
 
     for (int i = 0; i < order->n_tickets; i++)
         size += text_size(order->tickets[i].attendee_name) + text_size(order->tickets[i].attendee_id_masked) +

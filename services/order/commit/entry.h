@@ -1,4 +1,5 @@
-/* One order on its way through the committer: a copy of its own, because whoever waits for it may leave at his deadline. For the commit room alone. */
+/* One order on its way through the committer: a copy of its own, because whoever waits for it may leave at his
+ * deadline. For the commit room alone. */
 #pragma once
 
 #include "services/order/commit/commit.h"

@@ -1,5 +1,6 @@
-/* The offset to the monotonic clock is kept, so that own wall time may jump. A sample bounds the offset by its round trip; the bound widens with age for the
- * drift of two clocks; a narrower sample replaces it, and so does one that contradicts it (the server's clock was set, or it is another server). */
+/* The offset to the monotonic clock is kept, so that own wall time may jump. A sample bounds the offset by its round
+ * trip; the bound widens with age for the drift of two clocks; a narrower sample replaces it, and so does one that
+ * contradicts it (the server's clock was set, or it is another server). */
 #include "services/order/commit/commit.h"
 #include "services/order/commit/sale_time.h"
 

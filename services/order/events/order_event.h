@@ -16,8 +16,8 @@ TF_MUSTCHECK tf_code order_event_created(tf_ctx *ctx, const struct order_row *or
                                          struct tf_pg_bytes *ret_envelope);
 
 /* order.cancelled, packed for settling (the end of a hold), with its own id. */
-TF_MUSTCHECK tf_code order_event_cancelled(tf_ctx *ctx, const struct order_row *order, tf_time now, int64_t *ret_event_id,
-                                           struct tf_pg_bytes *ret_envelope);
+TF_MUSTCHECK tf_code order_event_cancelled(tf_ctx *ctx, const struct order_row *order, tf_time now,
+                                           int64_t *ret_event_id, struct tf_pg_bytes *ret_envelope);
 
 struct refund_request {
     int64_t refund_id, payment_id, order_no, organiser_id;

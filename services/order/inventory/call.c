@@ -44,7 +44,8 @@ void inventory_staging_keys(tf_redis_cmd *cmd, int64_t show_id)
 
 void inventory_request_key(tf_redis_cmd *cmd, int64_t show_id, int64_t user_id, const char *request_id)
 {
-    tf_redis_arg_printf(cmd, "tf:{%d}:%lld:r:%lld:%s", partition_of(show_id), (long long)show_id, (long long)user_id, request_id);
+    tf_redis_arg_printf(cmd, "tf:{%d}:%lld:r:%lld:%s", partition_of(show_id), (long long)show_id, (long long)user_id,
+                        request_id);
 }
 
 void inventory_due_key(tf_redis_cmd *cmd, int partition)
@@ -55,8 +56,17 @@ void inventory_due_key(tf_redis_cmd *cmd, int partition)
 /* What the server says when it, not the call, is at fault. */
 static bool server_unable(const char *text)
 {
-    static const char *const prefixes[] = {"OOM ", "LOADING ", "READONLY ", "MISCONF ", "BUSY ", "TRYAGAIN ", "MOVED ", "ASK ",
-                                           "CLUSTERDOWN ", "MASTERDOWN ", "ERR Function not found"};
+    static const char *const prefixes[] = {"OOM ",
+                                           "LOADING ",
+                                           "READONLY ",
+                                           "MISCONF ",
+                                           "BUSY ",
+                                           "TRYAGAIN ",
+                                           "MOVED ",
+                                           "ASK ",
+                                           "CLUSTERDOWN ",
+                                           "MASTERDOWN ",
+                                           "ERR Function not found"};
 
     for (size_t i = 0; i < TF_COUNT(prefixes); i++)
         if (strncmp(text, prefixes[i], strlen(prefixes[i])) == 0) return true;

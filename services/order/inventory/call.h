@@ -22,7 +22,8 @@ void inventory_staging_keys(tf_redis_cmd *cmd, int64_t show_id);
 void inventory_request_key(tf_redis_cmd *cmd, int64_t show_id, int64_t user_id, const char *request_id);
 void inventory_due_key(tf_redis_cmd *cmd, int partition);
 
-/* An answer read from left to right: a status word, then what the function's comment says. A wrong shape is remembered in `bad`. */
+/* An answer read from left to right: a status word, then what the function's comment says. A wrong shape is remembered
+ * in `bad`. */
 struct inventory_answer {
     const tf_redis_reply *reply;
     const char *status;
@@ -30,8 +31,8 @@ struct inventory_answer {
     bool bad;
 };
 
-/* Runs the call. Codes besides those of tf_redis_call: TF_STORE_DOWN when the server cannot serve it now (loading, read-only, out of memory, library
- * missing), TF_INTERNAL for a fault of the function. */
+/* Runs the call. Codes besides those of tf_redis_call: TF_STORE_DOWN when the server cannot serve it now (loading,
+ * read-only, out of memory, library missing), TF_INTERNAL for a fault of the function. */
 TF_MUSTCHECK tf_code inventory_call(tf_ctx *ctx, const tf_redis_cmd *cmd, struct inventory_answer *ret_answer);
 /* The same for a reply that came by a pipeline. */
 TF_MUSTCHECK tf_code inventory_answer_of(tf_ctx *ctx, const tf_redis_reply *reply, struct inventory_answer *ret_answer);

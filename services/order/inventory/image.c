@@ -1,4 +1,5 @@
-/* Layout: see the head of inventory_v1.lua. All numbers are big-endian; bit n of a bitmap is bit 7 - n % 8 of byte n / 8, as in Redis. */
+/* Layout: see the head of inventory_v1.lua. All numbers are big-endian; bit n of a bitmap is bit 7 - n % 8 of byte n /
+ * 8, as in Redis. */
 #include "services/order/inventory/image.h"
 
 #include <string.h>
@@ -63,7 +64,8 @@ static size_t stride_of(size_t cells)
 }
 
 /* The tier's cells in order of rank; *ret_first and *ret_last: its byte range in a bitmap. */
-static size_t rank_tier(const struct sale *sale, int tier, struct cell_rank *ranks, uint32_t *ret_first, uint32_t *ret_last)
+static size_t rank_tier(const struct sale *sale, int tier, struct cell_rank *ranks, uint32_t *ret_first,
+                        uint32_t *ret_last)
 {
     size_t n = 0;
 
@@ -151,11 +153,13 @@ tf_code image_new(tf_ctx *ctx, const struct sale *sale, struct image *ret_image)
         ranks += cells;
     }
     image.m_size = HEAD_BYTES + 3 * image.bitmap_bytes + index_bytes;
-    image.g_size = G_HEAD_BYTES + (size_t)sale->n_tiers * G_TIER_BYTES + 4 * (size_t)image.n_cells + G_RANK_BYTES * ranks;
+    image.g_size =
+        G_HEAD_BYTES + (size_t)sale->n_tiers * G_TIER_BYTES + 4 * (size_t)image.n_cells + G_RANK_BYTES * ranks;
     image.m = tf_arena_calloc(ctx->arena, 1, image.m_size);
     image.g = tf_arena_calloc(ctx->arena, 1, image.g_size);
     scratch = TF_NEW_ARRAY(ctx->arena, struct cell_rank, ranks);
-    if (!image.m || !image.g || !scratch) return tf_fail(ctx, TF_INTERNAL, "no memory for an inventory of %d numbers", (int)sale->npos);
+    if (!image.m || !image.g || !scratch)
+        return tf_fail(ctx, TF_INTERNAL, "no memory for an inventory of %d numbers", (int)sale->npos);
 
     write_geometry(&image, scratch);
     free_all(&image);
@@ -168,7 +172,8 @@ bool image_take(struct image *image, int32_t place_no, enum image_state state)
     if (!sale_segment_of(image->sale, place_no)) return false;
 
     bit_clear(area(image, 0), (size_t)place_no);
-    bit_clear(area(image, 2), (size_t)place_no); /* a ticket lives where the plan says blocked: the ticket is the truth */
+    bit_clear(area(image, 2),
+              (size_t)place_no); /* a ticket lives where the plan says blocked: the ticket is the truth */
     if (state == IMAGE_SOLD) bit_set(area(image, 1), (size_t)place_no);
     if (state == IMAGE_BLOCKED) bit_set(area(image, 2), (size_t)place_no);
     return true;

@@ -1,7 +1,8 @@
 /* The inventory of shows in Redis: what is free, held, sold; decided by one atomic function per call.
  *
- * The protocol is docs/purchase-protocol.md (the fence, the generation token, settle). This room speaks with Redis only; it never decides what PostgreSQL
- * must (commit/, settle/). Keys of a show carry the tag of its partition: bucket mod 64. */
+ * The protocol is docs/purchase-protocol.md (the fence, the generation token, settle). This room speaks with Redis
+ * only; it never decides what PostgreSQL must (commit/, settle/). Keys of a show carry the tag of its partition: bucket
+ * mod 64. */
 #pragma once
 
 #include "services/order/sale/sale.h"
@@ -20,10 +21,10 @@ struct hold_choice {
 };
 
 struct hold_request {
-    int64_t order_no;  /* new for every call */
+    int64_t order_no; /* new for every call */
     int64_t user_id;
     const char *request_id;
-    const char *body_hash; /* hex, 32 characters */
+    const char *body_hash;    /* hex, 32 characters */
     const int32_t *place_nos; /* chosen; or NULL with choices */
     int n_places;
     const struct hold_choice *choices;
@@ -34,20 +35,20 @@ struct hold_request {
 };
 
 enum hold_result {
-    HOLD_TAKEN,        /* places are ours until the intent's due time */
-    HOLD_AGAIN,        /* this key was decided before: order_no and places of that decision */
+    HOLD_TAKEN, /* places are ours until the intent's due time */
+    HOLD_AGAIN, /* this key was decided before: order_no and places of that decision */
     HOLD_KEY_REUSED,
-    HOLD_CLOSED,       /* not this generation: rebuild */
-    HOLD_TERMS,        /* other terms: reload the snapshot */
+    HOLD_CLOSED, /* not this generation: rebuild */
+    HOLD_TERMS,  /* other terms: reload the snapshot */
     HOLD_PAUSED,
     HOLD_WITHDRAWN,
     HOLD_ACCOUNT_LIMIT, /* left: how many more */
-    HOLD_PERSON,       /* person_index: who has a ticket already */
-    HOLD_PLACES_TAKEN, /* taken[] */
-    HOLD_NO_ADJACENT,  /* tier: enough places, not side by side */
-    HOLD_NONE_FREE,    /* tier: fewer free than asked (free tells how many); held > 0: some may return */
-    HOLD_SOLD_OUT,     /* tier: nothing is free and nothing is held */
-    HOLD_PENDING_ORDER /* pending_order_no */
+    HOLD_PERSON,        /* person_index: who has a ticket already */
+    HOLD_PLACES_TAKEN,  /* taken[] */
+    HOLD_NO_ADJACENT,   /* tier: enough places, not side by side */
+    HOLD_NONE_FREE,     /* tier: fewer free than asked (free tells how many); held > 0: some may return */
+    HOLD_SOLD_OUT,      /* tier: nothing is free and nothing is held */
+    HOLD_PENDING_ORDER  /* pending_order_no */
 };
 
 struct hold {
@@ -58,7 +59,7 @@ struct hold {
     int n_places;
     bool known; /* on a refusal: the user has orders in the show; look into PostgreSQL first */
     int left, person_index, tier;
-    int32_t free, held; /* places of the tier */
+    int32_t free, held;      /* places of the tier */
     int64_t next_release_ms; /* earliest moment at which a held place may return; 0: unknown */
     int32_t taken[SALE_ORDER_PLACES_MAX];
     int n_taken;
@@ -66,9 +67,10 @@ struct hold {
     int64_t version; /* of availability */
 };
 
-/* Runs the hold function. An unknown reply is repeated with a new number under the same key by the caller. Codes: TF_OK (see result), TF_STORE_DOWN,
- * TF_UNKNOWN_OUTCOME, TF_OVERLOADED. */
-TF_MUSTCHECK tf_code inventory_hold(tf_ctx *ctx, const struct sale *sale, const struct hold_request *request, struct hold *ret_hold);
+/* Runs the hold function. An unknown reply is repeated with a new number under the same key by the caller. Codes: TF_OK
+ * (see result), TF_STORE_DOWN, TF_UNKNOWN_OUTCOME, TF_OVERLOADED. */
+TF_MUSTCHECK tf_code inventory_hold(tf_ctx *ctx, const struct sale *sale, const struct hold_request *request,
+                                    struct hold *ret_hold);
 
 /* Due times of committed orders, one call per show of the batch; a speed-up only, failures are ignored by callers. */
 struct confirm_entry {
@@ -88,8 +90,10 @@ struct availability {
     size_t places_size;
     int64_t next_release_ms; /* 0: none held */
 };
-/* TF_REBUILDING when the show is CLOSED (and a rebuild was started). Reads are shared: at most one Redis read per show and 100 ms. */
-TF_MUSTCHECK tf_code inventory_availability(tf_ctx *ctx, const struct sale *sale, struct availability *ret_availability);
+/* TF_REBUILDING when the show is CLOSED (and a rebuild was started). Reads are shared: at most one Redis read per show
+ * and 100 ms. */
+TF_MUSTCHECK tf_code inventory_availability(tf_ctx *ctx, const struct sale *sale,
+                                            struct availability *ret_availability);
 /* Tickets of the user in the show (held and paid) as the limit counts them. */
 TF_MUSTCHECK tf_code inventory_used(tf_ctx *ctx, const struct sale *sale, int64_t user_id, int *ret_used);
 
@@ -97,7 +101,8 @@ TF_MUSTCHECK tf_code inventory_used(tf_ctx *ctx, const struct sale *sale, int64_
 void inventory_rebuild_soon(int64_t show_id);
 /* Rebuilds now and waits (publication, start-up, tests). */
 TF_MUSTCHECK tf_code inventory_rebuild(tf_ctx *ctx, int64_t show_id);
-/* Puts sale_state (after the fence row changed) into the header. TF_OK also when CLOSED: the rebuild reads it from the fence. */
+/* Puts sale_state (after the fence row changed) into the header. TF_OK also when CLOSED: the rebuild reads it from the
+ * fence. */
 TF_MUSTCHECK tf_code inventory_set_sale_state(tf_ctx *ctx, int64_t show_id, int sale_state);
 
 struct tf_app;

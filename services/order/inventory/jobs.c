@@ -1,4 +1,5 @@
-/* Single flight: a show has at most one job; who wants a rebuild that begins after now waits for the run after the one under way. */
+/* Single flight: a show has at most one job; who wants a rebuild that begins after now waits for the run after the one
+ * under way. */
 #include "services/order/inventory/jobs.h"
 #include "services/order/inventory/call.h"
 #include "services/order/inventory/rebuild.h"
@@ -20,13 +21,15 @@ enum {
 };
 static const size_t RUN_ARENA_MAX = (size_t)512 << 20; /* all live tickets of a show of 100,000 places, several times */
 
-static tf_counter alarms = TF_COUNTER("tf_order_conflicts_total", "Places that Redis gave twice and PostgreSQL refused: must stay 0", NULL);
+static tf_counter alarms =
+    TF_COUNTER("tf_order_conflicts_total", "Places that Redis gave twice and PostgreSQL refused: must stay 0", NULL);
 
 /* Shows that are or will be on sale, the next to open first. */
 static const struct tf_pg_stmt select_shows = {
     .name = "inventory_warm",
-    .sql = "SELECT show_id FROM inventory WHERE sale_state <> 3 AND (closes_at IS NULL OR closes_at > clock_timestamp())"
-           " ORDER BY opens_at LIMIT $1",
+    .sql =
+        "SELECT show_id FROM inventory WHERE sale_state <> 3 AND (closes_at IS NULL OR closes_at > clock_timestamp())"
+        " ORDER BY opens_at LIMIT $1",
 };
 
 struct job {
@@ -35,7 +38,7 @@ struct job {
     uint64_t started, finished; /* runs; finished trails by at most one */
     uint64_t wanted;            /* the run that somebody waits for or asked for */
     bool running, anew;
-    tf_code code;               /* of the last finished run */
+    tf_code code; /* of the last finished run */
     int64_t not_before_us, backoff_us, alarmed_us;
     int waiting;
 };
@@ -120,8 +123,8 @@ static tf_code run(int64_t show_id, bool anew)
     ctx.arena = arena;
     code = rebuild_show(&ctx, show_id, anew);
     if (code && code != TF_NOT_FOUND)
-        tf_log(TF_LOG_WARN, "inventory not rebuilt yet", "show_id", tf_log_int(text, show_id), "reason", tf_code_info(code)->reason,
-               "cause", ctx.error.internal, NULL);
+        tf_log(TF_LOG_WARN, "inventory not rebuilt yet", "show_id", tf_log_int(text, show_id), "reason",
+               tf_code_info(code)->reason, "cause", ctx.error.internal, NULL);
     ctx.arena = small;
     tf_error_clear(&ctx); /* its strings were in the large arena */
     tf_ctx_done(&ctx);

@@ -3,6 +3,6 @@
 
 #include <stdint.h>
 
-/* PostgreSQL refused what the inventory had decided (a conflict), or it contradicts itself: rebuilds the show whatever it says, at most once
- * in 10 s. */
+/* PostgreSQL refused what the inventory had decided (a conflict), or it contradicts itself: rebuilds the show whatever
+ * it says, at most once in 10 s. */
 void inventory_alarm(int64_t show_id);

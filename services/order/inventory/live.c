@@ -1,4 +1,5 @@
-/* Orders and tickets come by one statement: one snapshot. Users with any order may come by another: between raise and open no order is added. */
+/* Orders and tickets come by one statement: one snapshot. Users with any order may come by another: between raise and
+ * open no order is added. */
 #include "services/order/inventory/live.h"
 #include "services/order/inventory/call.h"
 
@@ -81,10 +82,11 @@ static tf_code read_order(tf_ctx *ctx, const tf_pg_result *rows, int row, struct
         char text[2][TF_LOG_INT];
 
         if (image_take(image, (int32_t)places[i], state)) continue;
-        tf_log(TF_LOG_ERROR, "a live ticket's place is not in the show's map", "order_no", tf_log_int(text[0], order->order_no),
-               "place_no", tf_log_int(text[1], places[i]), NULL);
+        tf_log(TF_LOG_ERROR, "a live ticket's place is not in the show's map", "order_no",
+               tf_log_int(text[0], order->order_no), "place_no", tf_log_int(text[1], places[i]), NULL);
     }
-    order->record = record_of(ctx, order, body_hash && *body_hash ? body_hash : "-", places, n, tf_pg_get_text(rows, row, 7));
+    order->record =
+        record_of(ctx, order, body_hash && *body_hash ? body_hash : "-", places, n, tf_pg_get_text(rows, row, 7));
     return order->record ? TF_OK : no_memory(ctx);
 }
 

@@ -1,11 +1,12 @@
-/* A show's orders with live tickets as one snapshot of PostgreSQL, in the form that a new generation is loaded in. For the inventory room alone. */
+/* A show's orders with live tickets as one snapshot of PostgreSQL, in the form that a new generation is loaded in. For
+ * the inventory room alone. */
 #pragma once
 
 #include "services/order/inventory/image.h"
 
 struct live_order {
     int64_t order_no, user_id;
-    int64_t due_ms; /* of a held order; 0: none */
+    int64_t due_ms;     /* of a held order; 0: none */
     const char *record; /* field of key h */
     int n_tickets;
     char state; /* 'H', 'S', 'B' */

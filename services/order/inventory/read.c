@@ -122,7 +122,8 @@ static tf_code read_view(tf_ctx *ctx, const struct sale *sale, struct view **ret
     terms = inventory_answer_int(&answer);
     sale_state = (int)inventory_answer_int(&answer);
     bits = inventory_answer_int(&answer);
-    if (answer.bad || inventory_answer_left(&answer) != 2) return tf_fail(ctx, TF_INTERNAL, "read answers in another shape");
+    if (answer.bad || inventory_answer_left(&answer) != 2)
+        return tf_fail(ctx, TF_INTERNAL, "read answers in another shape");
     areas = answer.reply->items[answer.at++];
     if (areas->type != TF_REDIS_STRING || bits < 0 || areas->size != 3 * (size_t)bits / 8)
         return tf_fail(ctx, TF_INTERNAL, "read answers bitmaps of another size");
@@ -148,7 +149,8 @@ static void evict(void)
 
     for (size_t i = 0; i < TABLE; i++)
         for (struct shelf_entry **at = &table[i]; *at; at = &(*at)->next)
-            if (!(*at)->reading && (*at)->waiting == 0 && (!oldest || (*at)->asked_us < (*oldest)->asked_us)) oldest = at;
+            if (!(*at)->reading && (*at)->waiting == 0 && (!oldest || (*at)->asked_us < (*oldest)->asked_us))
+                oldest = at;
     if (!oldest) return;
 
     struct shelf_entry *entry = *oldest;
@@ -181,7 +183,8 @@ static struct shelf_entry *find(int64_t show_id)
 static bool wait_landing(tf_ctx *ctx, struct shelf_entry *entry)
 {
     uint64_t flight = entry->flight;
-    struct timespec until = {.tv_sec = ctx->deadline_us / TF_US_PER_S, .tv_nsec = ctx->deadline_us % TF_US_PER_S * 1000};
+    struct timespec until = {.tv_sec = ctx->deadline_us / TF_US_PER_S,
+                             .tv_nsec = ctx->deadline_us % TF_US_PER_S * 1000};
     bool in_time = true;
 
     entry->waiting++;

@@ -1,5 +1,5 @@
-/* Rebuild: raise the epoch, begin, read, load, open. Any refusal or doubt goes back to the raise; the greater epoch wins, so that two
- * rebuilds are waste, not danger. */
+/* Rebuild: raise the epoch, begin, read, load, open. Any refusal or doubt goes back to the raise; the greater epoch
+ * wins, so that two rebuilds are waste, not danger. */
 #include "services/order/inventory/rebuild.h"
 #include "services/order/inventory/call.h"
 #include "services/order/inventory/live.h"
@@ -10,7 +10,7 @@
 #include <unistd.h>
 
 enum {
-    CHUNK_FIELDS = 500,          /* of one load call: about 1 ms of Redis */
+    CHUNK_FIELDS = 500, /* of one load call: about 1 ms of Redis */
     CHUNK_BYTES = 256 << 10,
     PIPELINE = 4,
     PIPELINE_US_MAX = 10 * TF_US_PER_S,
@@ -59,7 +59,8 @@ static tf_code seen_read(tf_ctx *ctx, int64_t show_id, struct seen *ret_seen)
 }
 
 /* *ret_raised false: somebody else raised it. */
-static tf_code raise(tf_ctx *ctx, int64_t show_id, int64_t epoch_seen, int64_t epoch_redis, struct fence *ret_fence, bool *ret_raised)
+static tf_code raise(tf_ctx *ctx, int64_t show_id, int64_t epoch_seen, int64_t epoch_redis, struct fence *ret_fence,
+                     bool *ret_raised)
 {
     tf_pg_result *rows;
     tf_pg_params params;
@@ -99,7 +100,8 @@ static tf_code begin(tf_ctx *ctx, int64_t show_id, int64_t epoch)
     return TF_OK;
 }
 
-/* ---- loading ------------------------------------------------------------------------------------------------------ */
+/* ---- loading ------------------------------------------------------------------------------------------------------
+ */
 
 /* Commands queue up and go out together; memory of what was sent is given back. */
 struct loader {
@@ -107,7 +109,7 @@ struct loader {
     int64_t show_id, epoch;
     tf_redis_cmd cmds[PIPELINE];
     size_t n;
-    size_t fields; /* in the last command */
+    size_t fields;    /* in the last command */
     const char *what; /* of the last command; NULL: none open */
     const char *fault;
 };
@@ -130,9 +132,12 @@ static tf_code loader_flush(tf_ctx *ctx, struct loader *loader)
         struct inventory_answer answer;
 
         code = inventory_answer_of(&loader->scratch, replies[i], &answer);
-        if (!code && !inventory_status_is(&answer, "OK")) code = tf_fail(&loader->scratch, TF_ORDER_CHANGED, "load answers %s", answer.status);
+        if (!code && !inventory_status_is(&answer, "OK"))
+            code = tf_fail(&loader->scratch, TF_ORDER_CHANGED, "load answers %s", answer.status);
     }
-    if (code) return tf_fail(ctx, code, "loading: %s", loader->scratch.error.internal ? loader->scratch.error.internal : "failed");
+    if (code)
+        return tf_fail(ctx, code, "loading: %s",
+                       loader->scratch.error.internal ? loader->scratch.error.internal : "failed");
 
     loader->n = 0;
     tf_ctx_reset(&loader->scratch, pipeline_us(ctx));
@@ -173,8 +178,8 @@ static tf_code load_bytes(tf_ctx *ctx, struct loader *loader, const char *what, 
 }
 
 /* One pair into the table; name or value NULL: the number. */
-static tf_code load_pair(tf_ctx *ctx, struct loader *loader, const char *what, const char *name, int64_t number, const char *value,
-                         int64_t value_number)
+static tf_code load_pair(tf_ctx *ctx, struct loader *loader, const char *what, const char *name, int64_t number,
+                         const char *value, int64_t value_number)
 {
     if (loader->what != what || loader->fields == CHUNK_FIELDS) {
         tf_code code = loader_command(ctx, loader, what);
@@ -225,7 +230,8 @@ static tf_code load(tf_ctx *ctx, int64_t show_id, int64_t epoch, const struct im
 }
 
 /* May be sent again: that it is open already is an OK. */
-static tf_code open_show(tf_ctx *ctx, int64_t show_id, int64_t epoch, const struct image *image, const struct live *live)
+static tf_code open_show(tf_ctx *ctx, int64_t show_id, int64_t epoch, const struct image *image,
+                         const struct live *live)
 {
     struct inventory_answer answer;
     tf_redis_cmd cmd;
@@ -247,7 +253,8 @@ static tf_code open_show(tf_ctx *ctx, int64_t show_id, int64_t epoch, const stru
     return TF_OK;
 }
 
-/* ---- the whole ---------------------------------------------------------------------------------------------------- */
+/* ---- the whole ----------------------------------------------------------------------------------------------------
+ */
 
 /* The snapshot of exactly these terms. */
 static tf_code sale_of_terms(tf_ctx *ctx, int64_t show_id, int32_t terms, struct sale **ret_sale)
@@ -306,7 +313,8 @@ static tf_code build(tf_ctx *ctx, int64_t show_id, const struct fence *fence)
     /* What changed since the raise was told to a closed show. */
     code = fence_read(ctx, show_id, &now);
     if (code) return code;
-    if (now.terms != fence->terms) return tf_fail(ctx, TF_ORDER_CHANGED, "the terms of show %lld changed", (long long)show_id);
+    if (now.terms != fence->terms)
+        return tf_fail(ctx, TF_ORDER_CHANGED, "the terms of show %lld changed", (long long)show_id);
     return now.sale_state == fence->sale_state ? TF_OK : fence_follow(ctx, show_id, now.sale_state);
 }
 
@@ -336,8 +344,8 @@ static void log_rebuilt(int64_t show_id, int64_t epoch, int64_t us)
 
     tf_counter_add(&rebuilds, 1);
     tf_histogram_observe_us(&rebuild_seconds, us);
-    tf_log(TF_LOG_INFO, "inventory rebuilt", "show_id", tf_log_int(text[0], show_id), "epoch", tf_log_int(text[1], epoch), "ms",
-           tf_log_int(text[2], us / TF_US_PER_MS), NULL);
+    tf_log(TF_LOG_INFO, "inventory rebuilt", "show_id", tf_log_int(text[0], show_id), "epoch",
+           tf_log_int(text[1], epoch), "ms", tf_log_int(text[2], us / TF_US_PER_MS), NULL);
 }
 
 tf_code rebuild_show(tf_ctx *ctx, int64_t show_id, bool anew)
@@ -355,7 +363,8 @@ tf_code rebuild_show(tf_ctx *ctx, int64_t show_id, bool anew)
         if (code) return code;
 
         if (!anew && seen.open && seen.epoch == fence.epoch && seen.terms == fence.terms) return TF_OK;
-        if (!anew && round == 0 && seen.open && seen.epoch < fence.epoch) { /* raised, not begun: by somebody who may be alive */
+        if (!anew && round == 0 && seen.open &&
+            seen.epoch < fence.epoch) { /* raised, not begun: by somebody who may be alive */
             code = await(ctx, show_id, &ready);
             if (code || ready) return code;
         }

@@ -1,10 +1,12 @@
-/* One rebuild of one show's inventory from PostgreSQL (docs/purchase-protocol.md, "Rebuild"). For the inventory room alone. */
+/* One rebuild of one show's inventory from PostgreSQL (docs/purchase-protocol.md, "Rebuild"). For the inventory room
+ * alone. */
 #pragma once
 
 #include "services/order/inventory/inventory.h"
 
-/* Brings the show to an open generation that matches the fence row; does nothing when it is there already, unless `anew`. ctx needs room for all of the
- * show's live tickets. TF_NOT_FOUND: no such show. Everything else may be tried again. */
+/* Brings the show to an open generation that matches the fence row; does nothing when it is there already, unless
+ * `anew`. ctx needs room for all of the show's live tickets. TF_NOT_FOUND: no such show. Everything else may be tried
+ * again. */
 TF_MUSTCHECK tf_code rebuild_show(tf_ctx *ctx, int64_t show_id, bool anew);
 
 /* What PostgreSQL says of a show's fence row. */

@@ -1,6 +1,7 @@
 /* Decodes a sale snapshot and checks every bound and rule of it, so that nothing behind this file has to.
  *
- * Numbers decide memory layouts in Redis (inventory/image.h) and unique keys in PostgreSQL: a snapshot that breaks the contract is refused whole. */
+ * Numbers decide memory layouts in Redis (inventory/image.h) and unique keys in PostgreSQL: a snapshot that breaks the
+ * contract is refused whole. */
 #include "services/order/sale/sale.h"
 
 #include "common/base/id.h"
@@ -57,7 +58,8 @@ static tf_code decode_head(tf_ctx *ctx, struct sale *sale)
     if (!time_of(s->closes_time, &sale->closes_time)) return fault(ctx, "closes_time", 0);
     if (sale->closes_time <= sale->opens_time) return fault(ctx, "closes_time is not after opens_time", 0);
     if (!currency_valid(s->currency)) return fault(ctx, "currency", 0);
-    if (s->account_limit < 1 || s->account_limit > ACCOUNT_LIMIT_MAX) return fault(ctx, "account_limit", s->account_limit);
+    if (s->account_limit < 1 || s->account_limit > ACCOUNT_LIMIT_MAX)
+        return fault(ctx, "account_limit", s->account_limit);
     if (s->order_limit < 1 || s->order_limit > SALE_ORDER_PLACES_MAX) return fault(ctx, "order_limit", s->order_limit);
     if (s->hold_seconds < 1 || s->hold_seconds > HOLD_SECONDS_MAX) return fault(ctx, "hold_seconds", s->hold_seconds);
     if (s->attendee_rule < ATTENDEE_RULE_NONE || s->attendee_rule > ATTENDEE_RULE_REAL_NAME)
@@ -91,7 +93,8 @@ static tf_code decode_tiers(tf_ctx *ctx, struct sale *sale)
         struct sale_tier *tier = &sale->tiers[i];
 
         if (source->tier != i + 1) return fault(ctx, "tiers are not dense and in order", source->tier);
-        if (source->kind != TIER_KIND_SEATED && source->kind != TIER_KIND_STANDING) return fault(ctx, "kind of tier", source->tier);
+        if (source->kind != TIER_KIND_SEATED && source->kind != TIER_KIND_STANDING)
+            return fault(ctx, "kind of tier", source->tier);
         if (source->n_price_lines > PRICE_LINES_MAX) return fault(ctx, "too many price lines in tier", source->tier);
 
         tier->tier = source->tier;
@@ -100,10 +103,12 @@ static tf_code decode_tiers(tf_ctx *ctx, struct sale *sale)
         for (size_t k = 0; k < source->n_price_lines; k++) {
             int64_t amount = source->price_lines[k]->amount_minor;
 
-            if (amount < -PRICE_MINOR_MAX || amount > PRICE_MINOR_MAX) return fault(ctx, "price line of tier", source->tier);
+            if (amount < -PRICE_MINOR_MAX || amount > PRICE_MINOR_MAX)
+                return fault(ctx, "price line of tier", source->tier);
             tier->price_minor += amount;
         }
-        if (tier->price_minor < 0 || tier->price_minor > PRICE_MINOR_MAX) return fault(ctx, "price of tier", source->tier);
+        if (tier->price_minor < 0 || tier->price_minor > PRICE_MINOR_MAX)
+            return fault(ctx, "price of tier", source->tier);
     }
     return TF_OK;
 }
@@ -118,14 +123,19 @@ static tf_code decode_segment(tf_ctx *ctx, struct sale *sale, const SaleSegment 
     if (first % CELL != 0) return fault(ctx, "segment does not start at a multiple of 16", first);
     /* npos is one past the pad behind the segment before; for the first segment it is the first number. */
     if (first < sale->npos) return fault(ctx, "segment is not behind the one before with a pad between", first);
-    if (segment->count < 1 || segment->count > SALE_PLACES_MAX - sale->n_places) return fault(ctx, "count of segment", first);
+    if (segment->count < 1 || segment->count > SALE_PLACES_MAX - sale->n_places)
+        return fault(ctx, "count of segment", first);
     if (first > SALE_NUMBERS_MAX - segment->count - CELL) return fault(ctx, "number of segment", first);
 
     tier = &sale->tiers[segment->tier - 1];
-    if (tier->standing && segment->count > STANDING_SEGMENT_MAX) return fault(ctx, "standing segment is too long", first);
-    if (segment->section < 0 || (size_t)segment->section >= s->n_sections) return fault(ctx, "section of segment", first);
-    if (segment->n_labels != 0 && segment->n_labels != (size_t)segment->count) return fault(ctx, "labels of segment", first);
-    if (segment->n_cell_quality != (size_t)(segment->count + CELL - 1) / CELL) return fault(ctx, "cell_quality of segment", first);
+    if (tier->standing && segment->count > STANDING_SEGMENT_MAX)
+        return fault(ctx, "standing segment is too long", first);
+    if (segment->section < 0 || (size_t)segment->section >= s->n_sections)
+        return fault(ctx, "section of segment", first);
+    if (segment->n_labels != 0 && segment->n_labels != (size_t)segment->count)
+        return fault(ctx, "labels of segment", first);
+    if (segment->n_cell_quality != (size_t)(segment->count + CELL - 1) / CELL)
+        return fault(ctx, "cell_quality of segment", first);
     if (segment->focal < 0 || segment->focal >= segment->count) return fault(ctx, "focal of segment", first);
 
     tier->capacity += segment->count;
@@ -140,7 +150,8 @@ static tf_code decode_segments(tf_ctx *ctx, struct sale *sale)
     int tier = 0;
 
     if (s->n_segments < 1) return fault(ctx, "no segments", 0);
-    if (s->segments[0]->first_place_no != SALE_FIRST_PLACE_NO) return fault(ctx, "first place", s->segments[0]->first_place_no);
+    if (s->segments[0]->first_place_no != SALE_FIRST_PLACE_NO)
+        return fault(ctx, "first place", s->segments[0]->first_place_no);
 
     sale->npos = SALE_FIRST_PLACE_NO;
     for (size_t i = 0; i < s->n_segments; i++) {
@@ -180,7 +191,8 @@ static tf_code decode_places(tf_ctx *ctx, struct sale *sale)
         if (i > 0 && place == s->blocked_place_nos[i - 1]) return fault(ctx, "blocked place twice", place);
     }
     for (size_t i = 0; i < s->n_notes; i++)
-        if (!sale_segment_of(sale, s->notes[i]->place_no)) return fault(ctx, "note on a place that does not exist", s->notes[i]->place_no);
+        if (!sale_segment_of(sale, s->notes[i]->place_no))
+            return fault(ctx, "note on a place that does not exist", s->notes[i]->place_no);
     return TF_OK;
 }
 

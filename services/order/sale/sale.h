@@ -1,6 +1,7 @@
 /* A show as order sells it: the decoded sale snapshot, immutable, shared by reference count.
  *
- * Kept in memory per show at its newest stored version (`terms`); replaced as a whole when program publishes a new one. */
+ * Kept in memory per show at its newest stored version (`terms`); replaced as a whole when program publishes a new one.
+ */
 #pragma once
 
 #include "common/base/ctx.h"
@@ -10,7 +11,13 @@
 #include <stdbool.h>
 #include <stdint.h>
 
-enum { SALE_TIERS_MAX = 32, SALE_PLACES_MAX = 100000, SALE_NUMBERS_MAX = 1 << 21, SALE_FIRST_PLACE_NO = 32, SALE_ORDER_PLACES_MAX = 20 };
+enum {
+    SALE_TIERS_MAX = 32,
+    SALE_PLACES_MAX = 100000,
+    SALE_NUMBERS_MAX = 1 << 21,
+    SALE_FIRST_PLACE_NO = 32,
+    SALE_ORDER_PLACES_MAX = 20
+};
 
 struct sale_tier {
     int tier; /* 1 … 32 */
@@ -23,8 +30,8 @@ struct sale_tier {
 struct sale {
     _Atomic int references;
     int64_t show_id, organiser_id, program_id;
-    int bucket; /* tf_bucket_of_show */
-    int32_t terms; /* = snapshot version */
+    int bucket;                                  /* tf_bucket_of_show */
+    int32_t terms;                               /* = snapshot version */
     tf_time start_time, opens_time, closes_time; /* microseconds */
     int account_limit, order_limit, hold_seconds;
     AttendeeRule attendee_rule;
@@ -32,14 +39,14 @@ struct sale {
     const char *currency;
     int n_tiers;
     struct sale_tier tiers[SALE_TIERS_MAX]; /* by tier, dense: tiers[tier - 1] */
-    int32_t npos; /* place numbers are below it */
+    int32_t npos;                           /* place numbers are below it */
     int32_t n_places;
     const SaleSnapshot *snapshot; /* segments by first_place_no ascending */
-    tf_arena *arena; /* owns all of the above */
+    tf_arena *arena;              /* owns all of the above */
 };
 
-/* Checks every bound and rule of the snapshot (see SaleSegment's comment): numbers, overlaps, tiers, padding. Decodes into a new sale with one reference.
- * TF_INTERNAL with the fault when the snapshot breaks the contract. */
+/* Checks every bound and rule of the snapshot (see SaleSegment's comment): numbers, overlaps, tiers, padding. Decodes
+ * into a new sale with one reference. TF_INTERNAL with the fault when the snapshot breaks the contract. */
 TF_MUSTCHECK tf_code sale_decode(tf_ctx *ctx, const void *data, size_t size, struct sale **ret_sale);
 struct sale *sale_ref(struct sale *sale);
 void sale_unref(struct sale *sale); /* accepts NULL */
@@ -54,7 +61,8 @@ bool sale_is_blocked(const struct sale *sale, int32_t place_no);
 
 /* ---- the shelf: shows known to this process ---------------------------------------------------------------------- */
 
-/* The newest version, with a reference for the caller: from memory, else from the database (sale_snapshot). TF_NOT_FOUND for an unknown show. */
+/* The newest version, with a reference for the caller: from memory, else from the database (sale_snapshot).
+ * TF_NOT_FOUND for an unknown show. */
 TF_MUSTCHECK tf_code sale_find(tf_ctx *ctx, int64_t show_id, struct sale **ret_sale);
 /* Forgets the show's version in memory so that the next sale_find reads the database (terms changed). */
 void sale_forget(int64_t show_id);
@@ -62,6 +70,7 @@ void sale_forget(int64_t show_id);
 struct place_words {
     const char *section, *row, *seat, *text, *entrance, *tier_name;
 };
-TF_MUSTCHECK tf_code sale_place_words(tf_ctx *ctx, const struct sale *sale, int32_t place_no, struct place_words *ret_words);
+TF_MUSTCHECK tf_code sale_place_words(tf_ctx *ctx, const struct sale *sale, int32_t place_no,
+                                      struct place_words *ret_words);
 /* Picks the text in ctx->language, else the first; "" when there is none. */
 const char *sale_text(const tf_ctx *ctx, const LocalizedTexts *texts);

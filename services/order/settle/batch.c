@@ -1,5 +1,6 @@
-/* One settling: read; where an order is missing or over, write (tombstone, cancellation) and read again; then tell Redis, show by show, what the snapshot
- * said. A place is freed only after PostgreSQL says that its order is not live and never will be. */
+/* One settling: read; where an order is missing or over, write (tombstone, cancellation) and read again; then tell
+ * Redis, show by show, what the snapshot said. A place is freed only after PostgreSQL says that its order is not live
+ * and never will be. */
 #include "services/order/settle/batch.h"
 
 #include "services/order/events/order_event.h"
@@ -14,7 +15,8 @@ tf_app *settle_app;
 static tf_counter settled = TF_COUNTER("tf_order_settled_total", "Orders settled, by what PostgreSQL said", "state");
 static tf_counter kept = TF_COUNTER("tf_order_settle_kept_total", "Orders whose settling has to be repeated", "cause");
 
-#define SETTLE_COLUMNS "epoch, state, kind, user_id, organiser_id, currency, total_minor, pay_by_at, release_at, over, live"
+#define SETTLE_COLUMNS                                                                                                 \
+    "epoch, state, kind, user_id, organiser_id, currency, total_minor, pay_by_at, release_at, over, live"
 enum column { EPOCH, STATE, KIND, USER, ORGANISER, CURRENCY, TOTAL, PAY_BY, RELEASE, OVER, LIVE };
 enum { KIND_BLOCK = 2 };
 
@@ -116,7 +118,8 @@ static tf_code write_items(tf_ctx *ctx, const struct told *told, size_t n, tf_pg
     return TF_OK;
 }
 
-/* ---- what PostgreSQL said, to Redis -------------------------------------------------------------------------------- */
+/* ---- what PostgreSQL said, to Redis --------------------------------------------------------------------------------
+ */
 
 static const char *state_name(const struct told *told)
 {
@@ -195,7 +198,8 @@ static tf_code tell(tf_ctx *ctx, const struct told *told, size_t n)
         tf_code code;
 
         for (to = from + 1; to < n; to++)
-            if (sorted[to]->item->show_id != sorted[from]->item->show_id || sorted[to]->rows != sorted[from]->rows) break;
+            if (sorted[to]->item->show_id != sorted[from]->item->show_id || sorted[to]->rows != sorted[from]->rows)
+                break;
         code = tell_show(ctx, sorted + from, to - from); /* one show's trouble does not hold up the others */
         if (code) tf_counter_add_label(&kept, tf_code_info(code)->reason, to - from);
         if (!first) first = code;

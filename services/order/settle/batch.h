@@ -14,5 +14,6 @@ enum { SETTLE_BATCH_MAX = 200 };
 /* Set by settle_start for the life of the process. */
 extern tf_app *settle_app;
 
-/* Sorts the items. An order may be there twice. The code is that of the first step that failed; items whose steps succeeded are marked all the same. */
+/* Sorts the items. An order may be there twice. The code is that of the first step that failed; items whose steps
+ * succeeded are marked all the same. */
 TF_MUSTCHECK tf_code settle_batch(tf_ctx *ctx, struct settle_item *items, size_t n);

@@ -1,5 +1,5 @@
-/* The workers: the scheduler moves due orders into the stream of delayed settlements, its consumer settles them, another settles what transactions left in
- * settle_queue, and the safety net looks into PostgreSQL alone. */
+/* The workers: the scheduler moves due orders into the stream of delayed settlements, its consumer settles them,
+ * another settles what transactions left in settle_queue, and the safety net looks into PostgreSQL alone. */
 #include "services/order/settle/settle.h"
 #include "services/order/settle/batch.h"
 
@@ -27,7 +27,8 @@ enum {
 #define SETTLE_STREAM "tf:settle"
 
 static tf_counter claimed = TF_COUNTER("tf_order_due_claimed_total", "Due orders moved into the stream", NULL);
-static tf_counter overdue = TF_COUNTER("tf_order_overdue_total", "Orders past their release that the safety net found", NULL);
+static tf_counter overdue =
+    TF_COUNTER("tf_order_overdue_total", "Orders past their release that the safety net found", NULL);
 
 static struct {
     tf_periodic *scheduler, *queue, *net;
@@ -40,7 +41,8 @@ static void next_round(tf_ctx *ctx)
     tf_ctx_reset(ctx, TF_MAX(tf_ctx_left_us(ctx), (int64_t)1)); /* 0 would be none */
 }
 
-/* ---- the scheduler: due set → stream ------------------------------------------------------------------------------- */
+/* ---- the scheduler: due set → stream -------------------------------------------------------------------------------
+ */
 
 /* An entry that gets lost here comes due again by its lease. */
 static tf_code send_due(tf_ctx *ctx, const struct due_order *orders, size_t n)
@@ -83,7 +85,8 @@ static void schedule(tf_ctx *ctx, void *arg)
     }
 }
 
-/* ---- the stream's consumer ----------------------------------------------------------------------------------------- */
+/* ---- the stream's consumer -----------------------------------------------------------------------------------------
+ */
 
 static bool parse_due(const struct tf_stream_entry *entry, struct settle_item *item)
 {
@@ -117,7 +120,8 @@ static void consume(tf_ctx *ctx, const struct tf_stream_entry *entries, size_t n
         acks[i] = true;
 }
 
-/* ---- settle_queue: what transactions left -------------------------------------------------------------------------- */
+/* ---- settle_queue: what transactions left --------------------------------------------------------------------------
+ */
 
 static const struct tf_pg_stmt select_queue = {
     .name = "settle_queue",
@@ -127,7 +131,8 @@ static const struct tf_pg_stmt select_queue = {
 /* A row written again meanwhile stays: its change may not be in what was read. */
 static const struct tf_pg_stmt delete_queue = {
     .name = "settle_queue_done",
-    .sql = "DELETE FROM settle_queue q USING unnest($1::int2[], $2::int8[], $3::timestamptz[]) AS u(bucket, order_no, created_at)"
+    .sql = "DELETE FROM settle_queue q USING unnest($1::int2[], $2::int8[], $3::timestamptz[]) AS u(bucket, order_no, "
+           "created_at)"
            " WHERE q.bucket = u.bucket AND q.order_no = u.order_no AND q.created_at = u.created_at",
     .writes = true,
 };
@@ -201,7 +206,8 @@ static void work_queue(tf_ctx *ctx, void *arg)
     }
 }
 
-/* ---- the safety net ------------------------------------------------------------------------------------------------ */
+/* ---- the safety net ------------------------------------------------------------------------------------------------
+ */
 
 static const struct tf_pg_stmt select_overdue = {
     .name = "settle_overdue",
@@ -239,7 +245,9 @@ static tf_code net_page(tf_ctx *ctx, size_t *ret_n)
                                         .order_no = tf_pg_get_int(rows, (int)i, 1),
                                         .show_id = tf_pg_get_int(rows, (int)i, 2)};
     tf_counter_add(&overdue, n);
-    return settle_batch(ctx, items, n); /* without Redis the orders end all the same, and their places are freed by a rebuild or the due set */
+    return settle_batch(
+        ctx, items,
+        n); /* without Redis the orders end all the same, and their places are freed by a rebuild or the due set */
 }
 
 static void look_overdue(tf_ctx *ctx, void *arg)
@@ -252,7 +260,8 @@ static void look_overdue(tf_ctx *ctx, void *arg)
         tf_code code = net_page(ctx, &n);
 
         if (code && code != TF_STORE_DOWN)
-            tf_log(TF_LOG_WARN, "the safety net of orders past their release failed", "cause", ctx->error.internal, NULL);
+            tf_log(TF_LOG_WARN, "the safety net of orders past their release failed", "cause", ctx->error.internal,
+                   NULL);
         if (code) return;
         next_round(ctx);
     } while (n == OVERDUE_PAGE && tf_ctx_left_us(ctx) > 0 && !tf_app_stopping(settle_app));
@@ -263,7 +272,8 @@ static void look_overdue(tf_ctx *ctx, void *arg)
         tf_log(TF_LOG_WARN, "old tombstones not removed", "cause", ctx->error.internal, NULL);
 }
 
-/* ---- life ---------------------------------------------------------------------------------------------------------- */
+/* ---- life ----------------------------------------------------------------------------------------------------------
+ */
 
 void settle_now(tf_ctx *ctx, int bucket, int64_t show_id, int64_t order_no)
 {

@@ -46,7 +46,8 @@ static int64_t true_mono(const tf_clock *clock)
 
 static const tf_clock rooms_clock = {shifted_wall, true_mono};
 
-/* ---- servers ----------------------------------------------------------------------------------------------------------- */
+/* ---- servers
+ * ----------------------------------------------------------------------------------------------------------- */
 
 /* The value of a keyword of a DSN without quotes. */
 static void keyword(const char *name, char out[static NAME], const char *fallback)
@@ -75,8 +76,10 @@ static tf_pg *pool(bool through_proxy)
     char text[2 * TEXT];
 
     snprintf(text, sizeof(text), "%s options='-c search_path=%s'", world.dsn, world.schema);
-    if (through_proxy) snprintf(text + strlen(text), sizeof(text) - strlen(text), " host=127.0.0.1 port=%d", proxy_port(rooms_proxy));
-    return tf_pg_new(&(struct tf_pg_config){.dsn = text, .name = "rooms", .connections_max = 12, .connect_timeout_ms = 500});
+    if (through_proxy)
+        snprintf(text + strlen(text), sizeof(text) - strlen(text), " host=127.0.0.1 port=%d", proxy_port(rooms_proxy));
+    return tf_pg_new(
+        &(struct tf_pg_config){.dsn = text, .name = "rooms", .connections_max = 12, .connect_timeout_ms = 500});
 }
 
 static bool redis_answers(void *arg)
@@ -95,9 +98,22 @@ static bool redis_answers(void *arg)
 void rooms_redis_start(bool keep)
 {
     char *port = strchr(world.redis_address, ':') + 1;
-    char *argv[] = {(char *)"redis-server", (char *)"--port", port, (char *)"--bind", (char *)"127.0.0.1", (char *)"--save", (char *)"",
-                    (char *)"--appendonly", (char *)"yes", (char *)"--appendfsync", (char *)"always", (char *)"--dir", world.dir,
-                    (char *)"--maxmemory-policy", (char *)"noeviction", NULL};
+    char *argv[] = {(char *)"redis-server",
+                    (char *)"--port",
+                    port,
+                    (char *)"--bind",
+                    (char *)"127.0.0.1",
+                    (char *)"--save",
+                    (char *)"",
+                    (char *)"--appendonly",
+                    (char *)"yes",
+                    (char *)"--appendfsync",
+                    (char *)"always",
+                    (char *)"--dir",
+                    world.dir,
+                    (char *)"--maxmemory-policy",
+                    (char *)"noeviction",
+                    NULL};
     char command[NAME];
 
     if (!keep) {
@@ -157,8 +173,10 @@ int rooms_start(void **state)
     ASSERT_OK(&ctx, tf_pg_migrate(&ctx, app->pg, "order", order_migrations));
     ASSERT_OK(&ctx, tf_worker_claim_start(&ctx, app->pg, app->clock, "rooms", &app->claim));
     tf_ctx_done(&ctx);
-    app->redis_config = (struct tf_redis_config){
-        .address = world.redis_address, .connect_timeout_ms = 1000, .queue_max = 10000, .libraries = order_redis_libraries};
+    app->redis_config = (struct tf_redis_config){.address = world.redis_address,
+                                                 .connect_timeout_ms = 1000,
+                                                 .queue_max = 10000,
+                                                 .libraries = order_redis_libraries};
     app->redis = tf_redis_new(&app->redis_config);
     wait_until(redis_up, NULL, 5000, "the connection to Redis");
 
@@ -209,7 +227,8 @@ static int64_t fresh_number(void)
     return atomic_fetch_add(&world.next_id, 1);
 }
 
-/* ---- shows ------------------------------------------------------------------------------------------------------------- */
+/* ---- shows
+ * ------------------------------------------------------------------------------------------------------------- */
 
 static void add_segment(tf_arena *arena, SaleSnapshot *snapshot, int tier, int32_t *at, int count)
 {
@@ -225,7 +244,8 @@ static void add_segment(tf_arena *arena, SaleSnapshot *snapshot, int tier, int32
     segment->n_cell_quality = (size_t)(count + 15) / 16;
     segment->cell_quality = TF_NEW_ARRAY(arena, int32_t, segment->n_cell_quality);
     for (size_t i = 0; i < segment->n_cell_quality; i++)
-        segment->cell_quality[i] = (int32_t)snapshot->n_segments * 10 + abs((int)(2 * i + 1) - (int)segment->n_cell_quality);
+        segment->cell_quality[i] =
+            (int32_t)snapshot->n_segments * 10 + abs((int)(2 * i + 1) - (int)segment->n_cell_quality);
     snapshot->segments[snapshot->n_segments++] = segment;
     *at = (*at + count + 16) / 16 * 16;
 }
@@ -293,7 +313,8 @@ static struct sale *store(const struct test_show *given, int64_t show_id)
     void *data;
     tf_ctx ctx;
     static const struct tf_pg_stmt insert = {
-        "test_snapshot", "INSERT INTO sale_snapshot (bucket, show_id, version, digest, data) VALUES ($1, $2, $3, '', $4)", true};
+        "test_snapshot",
+        "INSERT INTO sale_snapshot (bucket, show_id, version, digest, data) VALUES ($1, $2, $3, '', $4)", true};
 
     if (!show.account_limit) show.account_limit = 1000;
     if (!show.order_limit) show.order_limit = 6;
@@ -332,7 +353,8 @@ struct sale *show_change(const struct sale *sale, const struct test_show *show)
     return store(show, sale->show_id);
 }
 
-/* ---- buying ------------------------------------------------------------------------------------------------------------ */
+/* ---- buying
+ * ------------------------------------------------------------------------------------------------------------ */
 
 static int64_t new_id(tf_ctx *ctx, int bucket)
 {
@@ -353,7 +375,8 @@ tf_code try_hold(tf_ctx *ctx, const struct sale *sale, const struct purchase_try
     struct hold_request request = {
         .order_no = new_id(ctx, sale->bucket),
         .user_id = purchase->user_id,
-        .request_id = purchase->key ? purchase->key : tf_arena_printf(ctx->arena, "key-%lld", (long long)fresh_number()),
+        .request_id =
+            purchase->key ? purchase->key : tf_arena_printf(ctx->arena, "key-%lld", (long long)fresh_number()),
         .body_hash = "0123456789abcdef0123456789abcdef",
         .place_nos = purchase->places,
         .n_places = purchase->n_places,
@@ -368,7 +391,8 @@ tf_code try_hold(tf_ctx *ctx, const struct sale *sale, const struct purchase_try
     return inventory_hold(ctx, sale, &request, ret_hold);
 }
 
-struct new_order *order_of_hold(tf_ctx *ctx, const struct sale *sale, const struct purchase_try *purchase, const struct hold *hold)
+struct new_order *order_of_hold(tf_ctx *ctx, const struct sale *sale, const struct purchase_try *purchase,
+                                const struct hold *hold)
 {
     struct new_order *order = TF_NEW(ctx->arena, struct new_order);
     struct new_ticket *tickets = TF_NEW_ARRAY(ctx->arena, struct new_ticket, (size_t)hold->n_places);
@@ -386,7 +410,8 @@ struct new_order *order_of_hold(tf_ctx *ctx, const struct sale *sale, const stru
         .show_id = sale->show_id,
         .organiser_id = 11,
         .user_id = purchase->user_id,
-        .request_id = purchase->key ? purchase->key : tf_arena_printf(ctx->arena, "committed-%lld", (long long)hold->order_no),
+        .request_id =
+            purchase->key ? purchase->key : tf_arena_printf(ctx->arena, "committed-%lld", (long long)hold->order_no),
         .body_hash = "0123456789abcdef0123456789abcdef",
         .epoch = hold->epoch,
         .terms = sale->terms,
@@ -419,7 +444,8 @@ int64_t buy_now(const struct sale *sale, const struct purchase_try *purchase, in
     return hold.order_no;
 }
 
-/* ---- looking ----------------------------------------------------------------------------------------------------------- */
+/* ---- looking
+ * ----------------------------------------------------------------------------------------------------------- */
 
 /* Each text is one statement, kept as long as the connections that prepared it. */
 static const struct tf_pg_stmt *stmt_of(const char *text)
@@ -429,7 +455,7 @@ static const struct tf_pg_stmt *stmt_of(const char *text)
         struct text_stmt *next;
         struct tf_pg_stmt stmt;
         char name[32];
-    } *known;
+    } * known;
     static int count;
     struct text_stmt *found;
 
@@ -456,7 +482,8 @@ TF_PRINTF(1, 0) static int64_t run_sql(const char *format, va_list args)
 
     ctx_start(&ctx, 20000);
     tf_pg_params_init(&params, &ctx);
-    ASSERT_OK(&ctx, tf_pg_query(&ctx, world.direct, stmt_of(tf_arena_vprintf(ctx.arena, format, args)), &params, &result));
+    ASSERT_OK(&ctx,
+              tf_pg_query(&ctx, world.direct, stmt_of(tf_arena_vprintf(ctx.arena, format, args)), &params, &result));
     value = tf_pg_rows(result) ? tf_pg_get_int(result, 0, 0) : 0;
     tf_ctx_done(&ctx);
     return value;
@@ -529,14 +556,16 @@ void wait_status(const struct sale *sale, int32_t place, int status, int timeout
     int now;
 
     while ((now = place_status(sale, place)) != status)
-        if (tf_mono_us() > until) fail_msg("place %d is %d and not %d within %d ms", (int)place, now, status, timeout_ms);
+        if (tf_mono_us() > until)
+            fail_msg("place %d is %d and not %d within %d ms", (int)place, now, status, timeout_ms);
 }
 
 void check_agreement(const struct sale *sale)
 {
-    static const struct tf_pg_stmt live = {
-        "rooms_live",
-        "SELECT t.place_no, o.state, o.kind FROM tickets t JOIN orders o USING (bucket, order_no) WHERE t.show_id = $1 AND t.live", false};
+    static const struct tf_pg_stmt live = {"rooms_live",
+                                           "SELECT t.place_no, o.state, o.kind FROM tickets t JOIN orders o USING "
+                                           "(bucket, order_no) WHERE t.show_id = $1 AND t.live",
+                                           false};
     struct availability availability;
     tf_pg_result *rows;
     tf_pg_params params;
@@ -551,10 +580,13 @@ void check_agreement(const struct sale *sale)
     ASSERT_OK(&ctx, tf_pg_query(&ctx, world.direct, &live, &params, &rows));
     for (int i = 0; i < tf_pg_rows(rows); i++) {
         int32_t place = (int32_t)tf_pg_get_int(rows, i, 0);
-        int status = tf_pg_get_int(rows, i, 2) == 2 ? 0 : tf_pg_get_int(rows, i, 1) == ORDER_STATE_PENDING_PAYMENT ? 2 : 3;
+        int status = tf_pg_get_int(rows, i, 2) == 2                             ? 0
+                     : tf_pg_get_int(rows, i, 1) == ORDER_STATE_PENDING_PAYMENT ? 2
+                                                                                : 3;
 
         if (status_of(&availability, place) != status)
-            fail_msg("place %d: readers see %d, the tickets say %d", (int)place, status_of(&availability, place), status);
+            fail_msg("place %d: readers see %d, the tickets say %d", (int)place, status_of(&availability, place),
+                     status);
         expected++;
     }
     for (size_t i = 0; i < sale->snapshot->n_blocked_place_nos; i++)
@@ -562,7 +594,8 @@ void check_agreement(const struct sale *sale)
     expected += (int64_t)sale->snapshot->n_blocked_place_nos;
     for (int t = 0; t < sale->n_tiers; t++) {
         taken += availability.tiers[t].held + availability.tiers[t].sold + availability.tiers[t].blocked;
-        assert_int_equal(availability.tiers[t].free + availability.tiers[t].held + availability.tiers[t].sold + availability.tiers[t].blocked,
+        assert_int_equal(availability.tiers[t].free + availability.tiers[t].held + availability.tiers[t].sold +
+                             availability.tiers[t].blocked,
                          sale->tiers[t].capacity);
     }
     assert_int_equal(taken, expected);

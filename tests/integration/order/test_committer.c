@@ -9,13 +9,14 @@
 
 static const struct test_show plain = {.rows = 20, .row_places = 30};
 
-/* ---- helpers ------------------------------------------------------------------------------------------------------- */
+/* ---- helpers -------------------------------------------------------------------------------------------------------
+ */
 
 struct caller {
     pthread_t thread;
     const struct sale *sale;
     struct purchase_try purchase;
-    struct new_order order;   /* given: committed as it is */
+    struct new_order order; /* given: committed as it is */
     bool given;
     int timeout_ms;
     tf_code code;
@@ -60,7 +61,8 @@ static int64_t tickets_of(const struct sale *sale)
 static bool committer_waits(void *arg)
 {
     (void)arg;
-    return sql_number("SELECT count(*) FROM pg_stat_activity WHERE wait_event_type = 'Lock' AND query LIKE '%%FROM commit_orders%%'"
+    return sql_number("SELECT count(*) FROM pg_stat_activity WHERE wait_event_type = 'Lock' AND query LIKE '%%FROM "
+                      "commit_orders%%'"
                       " AND pid <> pg_backend_pid()") > 0;
 }
 
@@ -100,7 +102,8 @@ static void unblock(struct blocker *blocker)
     tf_ctx_done(&blocker->ctx);
 }
 
-/* ---- orders ---------------------------------------------------------------------------------------------------------- */
+/* ---- orders
+ * ---------------------------------------------------------------------------------------------------------- */
 
 /* Holds of the partition that end in more than five seconds: committed ones. */
 static int64_t due_later(const struct sale *sale)
@@ -140,7 +143,8 @@ static void many_at_once_share_batches(void **state)
 
     (void)state;
     memset(callers, 0, sizeof(callers));
-    block_place(&blocker, sale, 32 + 32 * 19 + 3); /* a place in the last row: whoever takes it makes the others queue */
+    block_place(&blocker, sale,
+                32 + 32 * 19 + 3); /* a place in the last row: whoever takes it makes the others queue */
     for (int i = 0; i < N; i++) {
         callers[i] = (struct caller){.sale = sale, .purchase = {.user_id = 100 + i, .count = 1 + i % 3}};
         if (i == 0) {
@@ -272,10 +276,12 @@ static void a_conflict_is_answered_by_a_rebuild(void **state)
     (void)state;
     rooms_ctx(&ctx, 10000);
     ASSERT_OK(&ctx, try_hold(&ctx, sale, &purchase, &hold));
-    sql_do("INSERT INTO orders (bucket, order_no, show_id, user_id, request_id, body_hash, state, created_at, n_tickets)"
-           " VALUES (%d, 77, %lld, 9, 'from-nowhere', 'x', 2, now(), 1)",
-           sale->bucket, (long long)sale->show_id);
-    sql_do("INSERT INTO tickets (bucket, order_no, place_no, ticket_id, show_id, tier, price_minor) VALUES (%d, 77, %d, %lld, %lld, 1, 1)",
+    sql_do(
+        "INSERT INTO orders (bucket, order_no, show_id, user_id, request_id, body_hash, state, created_at, n_tickets)"
+        " VALUES (%d, 77, %lld, 9, 'from-nowhere', 'x', 2, now(), 1)",
+        sale->bucket, (long long)sale->show_id);
+    sql_do("INSERT INTO tickets (bucket, order_no, place_no, ticket_id, show_id, tier, price_minor) VALUES (%d, 77, "
+           "%d, %lld, %lld, 1, 1)",
            sale->bucket, (int)hold.place_nos[0], (long long)tf_now_us(), (long long)sale->show_id);
     ASSERT_OK(&ctx, commit_order(&ctx, order_of_hold(&ctx, sale, &purchase, &hold), &answer));
     assert_int_equal(answer.result, COMMIT_CONFLICT);
@@ -286,7 +292,8 @@ static void a_conflict_is_answered_by_a_rebuild(void **state)
     tf_ctx_done(&ctx);
 }
 
-/* ---- lost answers -------------------------------------------------------------------------------------------------- */
+/* ---- lost answers --------------------------------------------------------------------------------------------------
+ */
 
 static void a_backend_ended_during_the_batch_is_sent_again(void **state)
 {
@@ -299,7 +306,8 @@ static void a_backend_ended_during_the_batch_is_sent_again(void **state)
     block_place(&blocker, sale, 40);
     start(&caller);
     wait_until(committer_waits, NULL, 5000, "the batch waits");
-    sql_do("SELECT count(pg_terminate_backend(pid)) FROM pg_stat_activity WHERE query LIKE '%%FROM commit_orders%%' AND pid <> pg_backend_pid()");
+    sql_do("SELECT count(pg_terminate_backend(pid)) FROM pg_stat_activity WHERE query LIKE '%%FROM commit_orders%%' "
+           "AND pid <> pg_backend_pid()");
     wait_until(committer_waits, NULL, 5000, "the batch was sent again");
     unblock(&blocker);
     join(&caller);
@@ -340,7 +348,9 @@ static void a_deadline_in_the_middle_is_an_unknown_outcome_and_heals(void **stat
 {
     tf_cleanup(sale_unrefp) struct sale *sale = show_new(&plain);
     static const int32_t places[] = {44};
-    struct caller caller = {.sale = sale, .purchase = {.user_id = 6, .key = "patient-key", .places = places, .n_places = 1}, .timeout_ms = 400};
+    struct caller caller = {.sale = sale,
+                            .purchase = {.user_id = 6, .key = "patient-key", .places = places, .n_places = 1},
+                            .timeout_ms = 400};
     struct blocker blocker;
 
     (void)state;
@@ -358,7 +368,8 @@ static void a_deadline_in_the_middle_is_an_unknown_outcome_and_heals(void **stat
     check_agreement(sale);
 }
 
-/* ---- bad data, absence --------------------------------------------------------------------------------------------- */
+/* ---- bad data, absence ---------------------------------------------------------------------------------------------
+ */
 
 static void a_fault_in_the_data_fails_its_own_order_alone(void **state)
 {
@@ -376,7 +387,8 @@ static void a_fault_in_the_data_fails_its_own_order_alone(void **state)
         struct purchase_try purchase = {.user_id = 200 + i, .count = 1};
 
         ASSERT_OK(&ctx, try_hold(&ctx, sale, &purchase, &holds[i]));
-        callers[i] = (struct caller){.sale = sale, .given = true, .order = *order_of_hold(&ctx, sale, &purchase, &holds[i])};
+        callers[i] =
+            (struct caller){.sale = sale, .given = true, .order = *order_of_hold(&ctx, sale, &purchase, &holds[i])};
     }
     callers[BAD].order.trace = "\xff\xfe"; /* no UTF-8: PostgreSQL refuses the whole statement */
     block_place(&blocker, sale, holds[0].place_nos[0]);
@@ -461,7 +473,8 @@ static void a_full_queue_refuses(void **state)
     assert_int_equal(refused, N - 1 - 3);
 }
 
-/* ---- sale time --------------------------------------------------------------------------------------------------------- */
+/* ---- sale time
+ * --------------------------------------------------------------------------------------------------------- */
 
 static void sale_time_is_postgresqls_clock(void **state)
 {

@@ -1,4 +1,5 @@
-/* The inventory from PostgreSQL: what a rebuild brings back, when it happens by itself, and how long 50,000 places take. */
+/* The inventory from PostgreSQL: what a rebuild brings back, when it happens by itself, and how long 50,000 places
+ * take. */
 #include "tests/integration/order/rooms.h"
 
 #include "common/base/id.h"
@@ -44,7 +45,8 @@ static int64_t epoch_of(const struct sale *sale)
     return sql_number("SELECT epoch FROM inventory WHERE show_id = %lld", (long long)sale->show_id);
 }
 
-/* ---- what comes back ------------------------------------------------------------------------------------------------- */
+/* ---- what comes back
+ * ------------------------------------------------------------------------------------------------- */
 
 static void everything_that_lives_comes_back(void **state)
 {
@@ -66,7 +68,8 @@ static void everything_that_lives_comes_back(void **state)
     void_place(part_no, part);
     set_state(gone_no, 5);
     void_place(gone_no, gone);
-    sql_do("UPDATE orders SET release_at = clock_timestamp() + interval '2 seconds' WHERE order_no = %lld", (long long)over_no);
+    sql_do("UPDATE orders SET release_at = clock_timestamp() + interval '2 seconds' WHERE order_no = %lld",
+           (long long)over_no);
     hold_result(sale, &(struct purchase_try){.user_id = 5, .count = 1}, &hold); /* an old hold: dies */
 
     rebuild(sale);
@@ -89,11 +92,14 @@ static void everything_that_lives_comes_back(void **state)
         assert_int_equal(n, used[user]);
         tf_ctx_done(&ctx);
     }
-    assert_int_equal(hold_result(sale, &(struct purchase_try){.user_id = 1, .key = "held-held", .count = 2}, &hold), HOLD_AGAIN);
+    assert_int_equal(hold_result(sale, &(struct purchase_try){.user_id = 1, .key = "held-held", .count = 2}, &hold),
+                     HOLD_AGAIN);
     assert_int_equal(hold.order_no, held_no);
-    assert_int_equal(hold_result(sale, &(struct purchase_try){.user_id = 3, .places = &paid, .n_places = 1}, &hold), HOLD_PLACES_TAKEN);
+    assert_int_equal(hold_result(sale, &(struct purchase_try){.user_id = 3, .places = &paid, .n_places = 1}, &hold),
+                     HOLD_PLACES_TAKEN);
     assert_true(hold.known);
-    assert_int_equal(hold_result(sale, &(struct purchase_try){.user_id = 6, .places = &paid, .n_places = 1}, &hold), HOLD_PLACES_TAKEN);
+    assert_int_equal(hold_result(sale, &(struct purchase_try){.user_id = 6, .places = &paid, .n_places = 1}, &hold),
+                     HOLD_PLACES_TAKEN);
     assert_false(hold.known);
 
     /* The pending order kept its due time, and ends by it. */
@@ -112,7 +118,8 @@ static void an_order_past_its_release_is_loaded_and_then_settled(void **state)
     int64_t order = buy_now(sale, &(struct purchase_try){.user_id = 1, .count = 1}, &place);
 
     (void)state;
-    sql_do("UPDATE orders SET release_at = clock_timestamp() - interval '5 seconds' WHERE order_no = %lld", (long long)order);
+    sql_do("UPDATE orders SET release_at = clock_timestamp() - interval '5 seconds' WHERE order_no = %lld",
+           (long long)order);
     rebuild(sale);
     wait_status(sale, place, 1, 5000);
     assert_int_equal(sql_number("SELECT state FROM orders WHERE order_no = %lld", (long long)order), 5);
@@ -134,22 +141,31 @@ static void blocks_persons_and_pending_orders_come_back(void **state)
            " VALUES (%d, %lld, 2, %lld, 99, 'a-block', 2, now(), 2)",
            sale->bucket, (long long)sale->show_id, (long long)sale->show_id);
     for (size_t i = 0; i < TF_COUNT(block); i++)
-        sql_do("INSERT INTO tickets (bucket, order_no, place_no, ticket_id, show_id, tier, price_minor) VALUES (%d, %lld, %d, %lld, %lld, 1, 0)",
+        sql_do("INSERT INTO tickets (bucket, order_no, place_no, ticket_id, show_id, tier, price_minor) VALUES (%d, "
+               "%lld, %d, %lld, %lld, 1, 0)",
                sale->bucket, (long long)sale->show_id, (int)block[i], (long long)tf_now_us(), (long long)sale->show_id);
     rebuild(sale);
     check_agreement(sale);
     assert_int_equal(place_status(sale, 48), 0);
 
-    assert_int_equal(hold_result(sale, &(struct purchase_try){.user_id = 2, .count = 1, .persons = anna}, &hold), HOLD_PERSON);
-    assert_int_equal(hold_result(sale, &(struct purchase_try){.user_id = 1, .count = 1, .persons = ben}, &hold), HOLD_PENDING_ORDER);
+    assert_int_equal(hold_result(sale, &(struct purchase_try){.user_id = 2, .count = 1, .persons = anna}, &hold),
+                     HOLD_PERSON);
+    assert_int_equal(hold_result(sale, &(struct purchase_try){.user_id = 1, .count = 1, .persons = ben}, &hold),
+                     HOLD_PENDING_ORDER);
     assert_int_equal(hold.pending_order_no, order);
-    assert_int_equal(hold_result(sale, &(struct purchase_try){.user_id = 2, .places = block, .n_places = 2, .persons = (const char *const[]){"c", "d"}}, &hold),
-                     HOLD_PLACES_TAKEN);
+    assert_int_equal(
+        hold_result(sale,
+                    &(struct purchase_try){
+                        .user_id = 2, .places = block, .n_places = 2, .persons = (const char *const[]){"c", "d"}},
+                    &hold),
+        HOLD_PLACES_TAKEN);
     assert_int_equal(hold.n_taken, 2);
-    assert_int_equal(hold_result(sale, &(struct purchase_try){.user_id = 99, .count = 1, .persons = ben}, &hold), HOLD_TAKEN);
+    assert_int_equal(hold_result(sale, &(struct purchase_try){.user_id = 99, .count = 1, .persons = ben}, &hold),
+                     HOLD_TAKEN);
 }
 
-/* ---- when it happens ---------------------------------------------------------------------------------------------------- */
+/* ---- when it happens
+ * ---------------------------------------------------------------------------------------------------- */
 
 static void a_demand_on_a_closed_show_rebuilds_it(void **state)
 {
@@ -166,7 +182,8 @@ static void a_demand_on_a_closed_show_rebuilds_it(void **state)
         sleep_ms(20);
     assert_int_equal(epoch_of(sale), epoch + 1);
     wait_status(sale, place, 2, 3000);
-    assert_int_equal(hold_result(sale, &(struct purchase_try){.user_id = 2, .places = &place, .n_places = 1}, &hold), HOLD_PLACES_TAKEN);
+    assert_int_equal(hold_result(sale, &(struct purchase_try){.user_id = 2, .places = &place, .n_places = 1}, &hold),
+                     HOLD_PLACES_TAKEN);
     check_agreement(sale);
 }
 
@@ -182,7 +199,8 @@ static void a_restarted_redis_is_rebuilt_without_being_asked(void **state)
         (void)state;
         rooms_redis_stop();
         rooms_ctx(&ctx, 1000);
-        assert_int_not_equal(try_hold(&ctx, sale, &(struct purchase_try){.user_id = 2, .count = 1}, &(struct hold){0}), TF_OK);
+        assert_int_not_equal(try_hold(&ctx, sale, &(struct purchase_try){.user_id = 2, .count = 1}, &(struct hold){0}),
+                             TF_OK);
         tf_ctx_done(&ctx);
         rooms_redis_start(keep);
         for (int i = 0; i < 100 && epoch_of(sale) == epoch; i++)
@@ -227,7 +245,8 @@ static void the_sale_state_follows_the_fence(void **state)
 
         sql_do("UPDATE inventory SET sale_state = %d WHERE show_id = %lld", s, (long long)sale->show_id);
         rooms_ctx(&ctx, 5000);
-        ASSERT_OK(&ctx, inventory_set_sale_state(&ctx, sale->show_id, s == 2 ? 1 : s)); /* a wrong word is put right by the fence */
+        ASSERT_OK(&ctx, inventory_set_sale_state(&ctx, sale->show_id,
+                                                 s == 2 ? 1 : s)); /* a wrong word is put right by the fence */
         tf_ctx_done(&ctx);
         assert_int_equal(hold_result(sale, &(struct purchase_try){.user_id = s, .count = 1}, &hold), results[s]);
         rebuild(sale);
@@ -275,7 +294,8 @@ static void a_raise_left_behind_is_taken_over(void **state)
         assert_true(tf_mono_us() - began < 10 * (int64_t)TF_US_PER_S);
         rooms_ctx(&ctx, 5000);
         ASSERT_OK(&ctx, try_hold(&ctx, sale, &purchase, &hold));
-        if (hold.result == HOLD_TAKEN) ASSERT_OK(&ctx, commit_order(&ctx, order_of_hold(&ctx, sale, &purchase, &hold), &answer));
+        if (hold.result == HOLD_TAKEN)
+            ASSERT_OK(&ctx, commit_order(&ctx, order_of_hold(&ctx, sale, &purchase, &hold), &answer));
         tf_ctx_done(&ctx);
         sleep_ms(50);
     }
@@ -331,7 +351,8 @@ static void nobody_rebuilds_an_unknown_show(void **state)
     tf_ctx_done(&ctx);
 }
 
-/* ---- during sales ------------------------------------------------------------------------------------------------------- */
+/* ---- during sales
+ * ------------------------------------------------------------------------------------------------------- */
 
 struct seller {
     pthread_t thread;
@@ -353,7 +374,8 @@ static void *sell(void *arg)
 
         rooms_ctx(&ctx, 5000);
         if (!try_hold(&ctx, seller->sale, &purchase, &hold) && hold.result == HOLD_TAKEN &&
-            !commit_order(&ctx, order_of_hold(&ctx, seller->sale, &purchase, &hold), &answer) && answer.result == COMMIT_OK)
+            !commit_order(&ctx, order_of_hold(&ctx, seller->sale, &purchase, &hold), &answer) &&
+            answer.result == COMMIT_OK)
             seller->sold++;
         tf_ctx_done(&ctx);
         sleep_ms(1);
@@ -361,7 +383,8 @@ static void *sell(void *arg)
     return NULL;
 }
 
-/* Redis emptied and epochs raised while orders run: every order that was answered lives, no place twice, both stores agree. */
+/* Redis emptied and epochs raised while orders run: every order that was answered lives, no place twice, both stores
+ * agree. */
 static void sales_go_on_over_losses_and_rebuilds(void **state)
 {
     enum { SELLERS = 6 };
@@ -391,8 +414,11 @@ static void sales_go_on_over_losses_and_rebuilds(void **state)
     }
     print_message("%d orders over 6 losses and rebuilds\n", sold);
     assert_true(sold > 20);
-    assert_int_equal(sql_number("SELECT count(*) FROM orders WHERE show_id = %lld AND state = 1", (long long)sale->show_id), sold);
-    assert_int_equal(sql_number("SELECT count(*) - count(DISTINCT place_no) FROM tickets WHERE show_id = %lld AND live", (long long)sale->show_id), 0);
+    assert_int_equal(
+        sql_number("SELECT count(*) FROM orders WHERE show_id = %lld AND state = 1", (long long)sale->show_id), sold);
+    assert_int_equal(sql_number("SELECT count(*) - count(DISTINCT place_no) FROM tickets WHERE show_id = %lld AND live",
+                                (long long)sale->show_id),
+                     0);
     sleep_ms(2500); /* intents that were never committed end */
     check_agreement(sale);
 }
@@ -404,12 +430,15 @@ static void fifty_thousand_places_in_time(void **state)
     int64_t times[5], live;
 
     (void)state;
-    sql_do("INSERT INTO orders (bucket, order_no, kind, show_id, organiser_id, user_id, request_id, body_hash, state, created_at, release_at, n_tickets)"
-           " SELECT %d, %lld + n, 1, %lld, 11, n %% 9000, 'bulk-' || n, '0123456789abcdef0123456789abcdef', 1 + n %% 2, now(), now() + interval '1 hour', 2"
+    sql_do("INSERT INTO orders (bucket, order_no, kind, show_id, organiser_id, user_id, request_id, body_hash, state, "
+           "created_at, release_at, n_tickets)"
+           " SELECT %d, %lld + n, 1, %lld, 11, n %% 9000, 'bulk-' || n, '0123456789abcdef0123456789abcdef', 1 + n %% "
+           "2, now(), now() + interval '1 hour', 2"
            " FROM generate_series(1, 22500) n",
            sale->bucket, (long long)sale->show_id, (long long)sale->show_id);
     sql_do("INSERT INTO tickets (bucket, order_no, place_no, ticket_id, show_id, tier, price_minor)"
-           " SELECT %d, %lld + 1 + (i - 1) / 2, 32 + 96 * ((i - 1) / 84) + (i - 1) %% 84, %lld + i, %lld, 1, 100 FROM generate_series(1, 45000) i",
+           " SELECT %d, %lld + 1 + (i - 1) / 2, 32 + 96 * ((i - 1) / 84) + (i - 1) %% 84, %lld + i, %lld, 1, 100 FROM "
+           "generate_series(1, 45000) i",
            sale->bucket, (long long)sale->show_id, (long long)sale->show_id, (long long)sale->show_id);
     live = sql_number("SELECT count(*) FROM tickets WHERE show_id = %lld AND live", (long long)sale->show_id);
     assert_int_equal(live, 45000);
@@ -418,7 +447,8 @@ static void fifty_thousand_places_in_time(void **state)
 
         rebuild(sale);
         times[i] = tf_mono_us() - began;
-        print_message("rebuild of 50,400 places with 45,000 tickets in 22,500 orders: %lld ms\n", (long long)times[i] / 1000);
+        print_message("rebuild of 50,400 places with 45,000 tickets in 22,500 orders: %lld ms\n",
+                      (long long)times[i] / 1000);
     }
     check_agreement(sale);
     for (size_t i = 1; i < TF_COUNT(times); i++) /* least of five: other work shares the machine */

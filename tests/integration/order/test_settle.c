@@ -1,4 +1,5 @@
-/* The end of holds: never early, soon after; tombstones; changes that transactions left in settle_queue; and what happens without Redis. */
+/* The end of holds: never early, soon after; tombstones; changes that transactions left in settle_queue; and what
+ * happens without Redis. */
 #include "tests/integration/order/rooms.h"
 
 #include "common/chassis/app_internal.h"
@@ -16,10 +17,12 @@ static int64_t order_state(int64_t order)
 /* A change of an order as a transaction of the store makes it. */
 static void change(const struct sale *sale, int64_t order, int state, bool live)
 {
-    sql_do("WITH o AS (UPDATE orders SET state = %d WHERE order_no = %lld), t AS (UPDATE tickets SET live = %s WHERE order_no = %lld AND live)"
+    sql_do("WITH o AS (UPDATE orders SET state = %d WHERE order_no = %lld), t AS (UPDATE tickets SET live = %s WHERE "
+           "order_no = %lld AND live)"
            " INSERT INTO settle_queue (bucket, order_no, show_id) VALUES (%d, %lld, %lld)"
            " ON CONFLICT (bucket, order_no) DO UPDATE SET created_at = clock_timestamp()",
-           state, (long long)order, live ? "true" : "false", (long long)order, sale->bucket, (long long)order, (long long)sale->show_id);
+           state, (long long)order, live ? "true" : "false", (long long)order, sale->bucket, (long long)order,
+           (long long)sale->show_id);
     settle_queue_wake();
 }
 
@@ -28,7 +31,8 @@ static int64_t queued(void)
     return sql_number("SELECT count(*) FROM settle_queue");
 }
 
-/* ---- expiry --------------------------------------------------------------------------------------------------------------- */
+/* ---- expiry
+ * --------------------------------------------------------------------------------------------------------------- */
 
 static void holds_end_never_early_and_soon(void **state)
 {
@@ -49,9 +53,12 @@ static void holds_end_never_early_and_soon(void **state)
         assert_int_equal(sql_number("SELECT cancel_reason FROM orders WHERE order_no = %lld", (long long)orders[i]), 2);
         assert_int_equal(sql_number("SELECT count(*) FROM outbox WHERE aggregate_id = %lld", (long long)orders[i]), 2);
     }
-    assert_int_equal(sql_number("SELECT count(*) FROM orders WHERE show_id = %lld AND cancelled_at < release_at", (long long)sale->show_id), 0);
-    worst = sql_number("SELECT (max(extract(epoch FROM cancelled_at - release_at)) * 1000)::int8 FROM orders WHERE show_id = %lld",
-                       (long long)sale->show_id);
+    assert_int_equal(sql_number("SELECT count(*) FROM orders WHERE show_id = %lld AND cancelled_at < release_at",
+                                (long long)sale->show_id),
+                     0);
+    worst = sql_number(
+        "SELECT (max(extract(epoch FROM cancelled_at - release_at)) * 1000)::int8 FROM orders WHERE show_id = %lld",
+        (long long)sale->show_id);
     print_message("latest end: %lld ms after the release\n", (long long)worst);
     assert_true(worst < 2000);
     check_agreement(sale);
@@ -117,7 +124,8 @@ static void the_due_time_repairs_a_lost_word(void **state)
     check_agreement(sale);
 }
 
-/* ---- intents ---------------------------------------------------------------------------------------------------------------- */
+/* ---- intents
+ * ---------------------------------------------------------------------------------------------------------------- */
 
 static void a_hold_without_commit_ends_as_a_tombstone(void **state)
 {
@@ -159,7 +167,8 @@ static void a_lost_confirm_costs_one_settling(void **state)
     assert_int_equal(redis_number("ZREM", due, member, NULL), 1);
 }
 
-/* ---- settle_queue ------------------------------------------------------------------------------------------------------------ */
+/* ---- settle_queue
+ * ------------------------------------------------------------------------------------------------------------ */
 
 static void changes_reach_redis_by_the_queue(void **state)
 {
@@ -255,7 +264,8 @@ static void a_row_written_again_meanwhile_stays(void **state)
     check_agreement(sale);
 }
 
-/* ---- without Redis ------------------------------------------------------------------------------------------------------------ */
+/* ---- without Redis
+ * ------------------------------------------------------------------------------------------------------------ */
 
 static void holds_end_without_redis(void **state)
 {
@@ -265,7 +275,8 @@ static void holds_end_without_redis(void **state)
 
     (void)state;
     rooms_redis_stop();
-    sql_do("UPDATE orders SET release_at = clock_timestamp() - interval '11 seconds' WHERE order_no = %lld", (long long)order);
+    sql_do("UPDATE orders SET release_at = clock_timestamp() - interval '11 seconds' WHERE order_no = %lld",
+           (long long)order);
     for (int i = 0; i < 400 && order_state(order) != 5; i++)
         sleep_ms(20);
     assert_int_equal(order_state(order), 5);
@@ -279,7 +290,8 @@ static void old_tombstones_go(void **state)
     tf_cleanup(sale_unrefp) struct sale *sale = show_new(&plain);
 
     (void)state;
-    sql_do("INSERT INTO orders (bucket, order_no, show_id, state, created_at) VALUES (1, 501, %lld, 9, now() - interval '8 days'),"
+    sql_do("INSERT INTO orders (bucket, order_no, show_id, state, created_at) VALUES (1, 501, %lld, 9, now() - "
+           "interval '8 days'),"
            " (1, 502, %lld, 9, now() - interval '6 days')",
            (long long)sale->show_id, (long long)sale->show_id);
     for (int i = 0; i < 200 && order_state(501); i++)

@@ -57,11 +57,26 @@ static void names(void **state)
     static const struct {
         const char *name, *type;
     } rows[] = {
-        {"swan-lake.svg", "image/svg+xml"}, {"2.png", "image/png"}, {"a-1.jpg", "image/jpeg"}, {"b.webp", "image/webp"},
-        {"-.svg", "image/svg+xml"},         {".svg", NULL},         {"a.gif", NULL},           {"a.html", NULL},
-        {"a.svg.gz", NULL},                 {"a.b.svg", NULL},      {"A.svg", NULL},           {"a_b.svg", NULL},
-        {"a.SVG", NULL},                    {"a", NULL},            {"", NULL},                {"a.", NULL},
-        {"../a.svg", NULL},                 {"a/b.svg", NULL},      {"%61.svg", NULL},         {"票.svg", NULL},
+        {"swan-lake.svg", "image/svg+xml"},
+        {"2.png", "image/png"},
+        {"a-1.jpg", "image/jpeg"},
+        {"b.webp", "image/webp"},
+        {"-.svg", "image/svg+xml"},
+        {".svg", NULL},
+        {"a.gif", NULL},
+        {"a.html", NULL},
+        {"a.svg.gz", NULL},
+        {"a.b.svg", NULL},
+        {"A.svg", NULL},
+        {"a_b.svg", NULL},
+        {"a.SVG", NULL},
+        {"a", NULL},
+        {"", NULL},
+        {"a.", NULL},
+        {"../a.svg", NULL},
+        {"a/b.svg", NULL},
+        {"%61.svg", NULL},
+        {"票.svg", NULL},
         {"a.svg ", NULL},
     };
     char longest[PICTURE_NAME_MAX + 2];

@@ -69,8 +69,8 @@ static void test_admission(void **state)
          "012345\r\n6\r\n", 413},
         {"chunks at the bound", "POST /small HTTP/1.1\r\n" HOST "Transfer-Encoding: chunked\r\n\r\n6\r\n",
          "012345\r\n4\r\n6789\r\n0\r\n\r\n", 200},
-        {"refused instead of awaited", "POST /small HTTP/1.1\r\n" HOST "Expect: 100-continue\r\nContent-Length: 11\r\n\r\n",
-         "", 413},
+        {"refused instead of awaited",
+         "POST /small HTTP/1.1\r\n" HOST "Expect: 100-continue\r\nContent-Length: 11\r\n\r\n", "", 413},
     };
 
     (void)state;
@@ -291,10 +291,10 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_header_too_large),  cmocka_unit_test(test_body_too_large_and_still_coming),
         cmocka_unit_test(test_admission),         cmocka_unit_test(test_slow_header),
-        cmocka_unit_test(test_body_at_the_bound),
-        cmocka_unit_test(test_slow_body),         cmocka_unit_test(test_silent_and_idle),
-        cmocka_unit_test(test_slow_reader),       cmocka_unit_test(test_many_idle),
-        cmocka_unit_test(test_too_many),          cmocka_unit_test(test_many_threads),
+        cmocka_unit_test(test_body_at_the_bound), cmocka_unit_test(test_slow_body),
+        cmocka_unit_test(test_silent_and_idle),   cmocka_unit_test(test_slow_reader),
+        cmocka_unit_test(test_many_idle),         cmocka_unit_test(test_too_many),
+        cmocka_unit_test(test_many_threads),
     };
 
     return cmocka_run_group_tests(tests, set_up, tear_down);

@@ -224,7 +224,8 @@ static const struct {
         {"integer beyond 64 bits", "{\"show_id\":9223372036854775808}", "show_id", "64 bits"},
         {"the second integer beyond 64 bits", "{\"show_id\":7,\"attendee_ids\":[1,-9223372036854775809]}",
          "attendee_ids[1]", "64 bits"},
-        {"integer beyond 64 bits inside", "{\"choices\":[{\"tier\":92233720368547758080}]}", "choices[0].tier", "64 bits"},
+        {"integer beyond 64 bits inside", "{\"choices\":[{\"tier\":92233720368547758080}]}", "choices[0].tier",
+         "64 bits"},
         {"integer beyond 64 bits where a string belongs", "{\"names\":[9223372036854775808]}", "names[0]", "must be"},
 
         {"unknown member", "{\"price\":1}", "price", "not known"},

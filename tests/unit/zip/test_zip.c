@@ -22,7 +22,8 @@ static void round_trips(void **state)
     static const struct {
         const char *name;
         size_t size;
-    } rows[] = {{"nothing", 0}, {"a byte", 1}, {"a small answer", 900}, {"an answer", 20480}, {"more than a window", LARGE}};
+    } rows[] = {
+        {"nothing", 0}, {"a byte", 1}, {"a small answer", 900}, {"an answer", 20480}, {"more than a window", LARGE}};
     static const enum tf_gzip_level levels[] = {TF_GZIP_FAST, TF_GZIP_BEST, TF_GZIP_FAST};
 
     (void)state;

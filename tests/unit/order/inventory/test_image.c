@@ -27,7 +27,8 @@ static void expect_areas(const struct image *image, const enum belief *beliefs)
         bool is_free = bit(areas, (size_t)place), sold = bit(areas + image->bitmap_bytes, (size_t)place);
         bool blocked = bit(areas + 2 * image->bitmap_bytes, (size_t)place);
 
-        if (is_free != (beliefs[place] == FREE) || sold != (beliefs[place] == SOLD) || blocked != (beliefs[place] == BLOCKED))
+        if (is_free != (beliefs[place] == FREE) || sold != (beliefs[place] == SOLD) ||
+            blocked != (beliefs[place] == BLOCKED))
             fail_msg("place %d: free %d sold %d blocked %d", (int)place, is_free, sold, blocked);
     }
 }

@@ -4,7 +4,8 @@
 #include "common/base/id.h"
 #include "common/rpc/rpc.h"
 
-/* ---- the good one ------------------------------------------------------------------------------------------------- */
+/* ---- the good one -------------------------------------------------------------------------------------------------
+ */
 
 static void test_a_good_snapshot(void **state)
 {
@@ -32,9 +33,9 @@ static void test_places(void **state)
         int tier; /* 0: no place */
         bool blocked;
     } rows[] = {
-        {INT32_MIN, 0, false}, {-1, 0, false}, {0, 0, false},  {31, 0, false},   {32, 1, false},  {40, 1, true},
-        {41, 1, true},         {42, 0, false}, {47, 0, false}, {48, 1, false},   {67, 1, false},  {68, 0, false},
-        {80, 2, false},        {91, 2, false}, {92, 0, false}, {96, 3, false},   {195, 3, false}, {196, 0, false},
+        {INT32_MIN, 0, false}, {-1, 0, false},  {0, 0, false},         {31, 0, false}, {32, 1, false},  {40, 1, true},
+        {41, 1, true},         {42, 0, false},  {47, 0, false},        {48, 1, false}, {67, 1, false},  {68, 0, false},
+        {80, 2, false},        {91, 2, false},  {92, 0, false},        {96, 3, false}, {195, 3, false}, {196, 0, false},
         {207, 0, false},       {208, 0, false}, {INT32_MAX, 0, false},
     };
     struct fixture *f = *state;
@@ -42,7 +43,8 @@ static void test_places(void **state)
     for (size_t i = 0; i < TF_COUNT(rows); i++) {
         const struct sale_tier *tier = sale_tier_of(f->sale, rows[i].place);
 
-        if ((tier ? tier->tier : 0) != rows[i].tier) fail_msg("place %d: tier %d", (int)rows[i].place, tier ? tier->tier : 0);
+        if ((tier ? tier->tier : 0) != rows[i].tier)
+            fail_msg("place %d: tier %d", (int)rows[i].place, tier ? tier->tier : 0);
         assert_int_equal(sale_is_blocked(f->sale, rows[i].place), rows[i].blocked);
     }
     assert_null(sale_tier(f->sale, 0));
@@ -60,14 +62,15 @@ static void test_references(void **state)
     assert_int_equal(f->sale->show_id, FIXTURE_SHOW);
 }
 
-/* ---- broken ones -------------------------------------------------------------------------------------------------- */
+/* ---- broken ones --------------------------------------------------------------------------------------------------
+ */
 
 typedef void (*break_fn)(SaleSnapshot *snapshot);
 
-#define BREAK(name, change)                                                                                             \
-    static void name(SaleSnapshot *s)                                                                                   \
-    {                                                                                                                   \
-        change;                                                                                                         \
+#define BREAK(name, change)                                                                                            \
+    static void name(SaleSnapshot *s)                                                                                  \
+    {                                                                                                                  \
+        change;                                                                                                        \
     }
 
 BREAK(nothing, (void)s)
@@ -136,15 +139,54 @@ static void test_rules(void **state)
 #define BROKEN(name) {#name, name, false}
         {"nothing", nothing, true},
         {"wide_gap", wide_gap, true},
-        BROKEN(no_show), BROKEN(no_version), BROKEN(no_organiser), BROKEN(no_program), BROKEN(no_start), BROKEN(no_opens),
-        BROKEN(no_closes), BROKEN(time_before_epoch), BROKEN(time_far), BROKEN(nanos), BROKEN(closes_first), BROKEN(currency_short),
-        BROKEN(currency_small), BROKEN(no_account_limit), BROKEN(account_limit_large), BROKEN(no_order_limit),
-        BROKEN(order_limit_large), BROKEN(no_hold), BROKEN(hold_long), BROKEN(no_rule), BROKEN(no_tiers), BROKEN(tier_gap),
-        BROKEN(tier_kind), BROKEN(price_negative), BROKEN(price_huge), BROKEN(price_sum_huge), BROKEN(no_segments),
-        BROKEN(first_place), BROKEN(not_a_multiple), BROKEN(no_pad), BROKEN(overlap), BROKEN(backwards), BROKEN(count_zero),
-        BROKEN(count_negative), BROKEN(count_huge), BROKEN(number_huge), BROKEN(standing_long), BROKEN(tier_of_segment),
-        BROKEN(tier_zero), BROKEN(tier_apart), BROKEN(section_unknown), BROKEN(section_negative), BROKEN(labels_few),
-        BROKEN(quality_few), BROKEN(focal_outside), BROKEN(focal_negative), BROKEN(blocked_no_place), BROKEN(blocked_twice),
+        BROKEN(no_show),
+        BROKEN(no_version),
+        BROKEN(no_organiser),
+        BROKEN(no_program),
+        BROKEN(no_start),
+        BROKEN(no_opens),
+        BROKEN(no_closes),
+        BROKEN(time_before_epoch),
+        BROKEN(time_far),
+        BROKEN(nanos),
+        BROKEN(closes_first),
+        BROKEN(currency_short),
+        BROKEN(currency_small),
+        BROKEN(no_account_limit),
+        BROKEN(account_limit_large),
+        BROKEN(no_order_limit),
+        BROKEN(order_limit_large),
+        BROKEN(no_hold),
+        BROKEN(hold_long),
+        BROKEN(no_rule),
+        BROKEN(no_tiers),
+        BROKEN(tier_gap),
+        BROKEN(tier_kind),
+        BROKEN(price_negative),
+        BROKEN(price_huge),
+        BROKEN(price_sum_huge),
+        BROKEN(no_segments),
+        BROKEN(first_place),
+        BROKEN(not_a_multiple),
+        BROKEN(no_pad),
+        BROKEN(overlap),
+        BROKEN(backwards),
+        BROKEN(count_zero),
+        BROKEN(count_negative),
+        BROKEN(count_huge),
+        BROKEN(number_huge),
+        BROKEN(standing_long),
+        BROKEN(tier_of_segment),
+        BROKEN(tier_zero),
+        BROKEN(tier_apart),
+        BROKEN(section_unknown),
+        BROKEN(section_negative),
+        BROKEN(labels_few),
+        BROKEN(quality_few),
+        BROKEN(focal_outside),
+        BROKEN(focal_negative),
+        BROKEN(blocked_no_place),
+        BROKEN(blocked_twice),
     };
     struct fixture *f = *state;
 
@@ -162,7 +204,8 @@ static void test_rules(void **state)
         rows[i].change(snapshot);
         data = tf_pb_pack(f->ctx.arena, &snapshot->base, &size);
         code = sale_decode(&f->ctx, data, size, &sale);
-        CHECK(rows[i].name, rows[i].good ? code == TF_OK : code == TF_INTERNAL && strstr(f->ctx.error.internal, "breaks its contract"));
+        CHECK(rows[i].name, rows[i].good ? code == TF_OK
+                                         : code == TF_INTERNAL && strstr(f->ctx.error.internal, "breaks its contract"));
         sale_unref(sale);
     }
 }
