@@ -62,6 +62,7 @@ pid_t home_supervisor(const char *home);
 /* ---- secrets.c ---- */
 /* Makes what is missing, mode 600 in a directory of mode 700. False and a sentence on failure. */
 bool secrets_make(struct local *l);
+#define REDIS_SECRET "redis.password" /* of our own Redis */
 /* Reads a text secret (without the newline) into out. */
 bool secret_read(struct local *l, const char *name, char *out, size_t size);
 
@@ -102,7 +103,8 @@ bool ports_free(struct local *l);
 bool probe_tcp(const char *host, const char *port);
 /* True when `GET path` at the port answers 200 within half a second. */
 bool probe_http(int port, const char *path);
-bool probe_redis(int port);
+/* True when it serves whoever knows the password. */
+bool probe_redis(int port, const char *password);
 
 /* ---- stores.c ---- */
 pid_t store_start(struct local *l, struct part *p);

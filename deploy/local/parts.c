@@ -152,10 +152,12 @@ static void put_common(struct local *l, struct env *e, const struct part *p)
     put(e, "admin_listen", "127.0.0.1:%d", p->admin_port);
     put(e, "instance", "%s-1", p->name);
     put(e, "internal_key_file", "%s/secrets/internal.key", l->home);
-    if (l->external_redis)
+    if (l->external_redis) {
         put(e, "redis_address", "%s", l->external_redis);
-    else
+    } else {
         put(e, "redis_address", "127.0.0.1:%d", l->parts[PART_redis].port);
+        put(e, "redis_password_file", "%s/secrets/" REDIS_SECRET, l->home);
+    }
     if (l->external_etcd)
         put(e, "etcd_endpoints", "%s", l->external_etcd);
     else

@@ -69,7 +69,10 @@ bool probe_http(int port, const char *path)
     return ask(port, request, "HTTP/1.1 200");
 }
 
-bool probe_redis(int port)
+bool probe_redis(int port, const char *password)
 {
-    return ask(port, "PING\r\n", "+PONG");
+    char request[256];
+
+    snprintf(request, sizeof request, "AUTH %s\r\nPING\r\n", password);
+    return ask(port, request, "+OK\r\n+PONG");
 }

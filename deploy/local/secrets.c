@@ -17,7 +17,7 @@ static const struct {
     {"internal.key", 32, false},         {"user-signing.key", 32, false}, {"ticket-signing.key", 32, false},
     {"personal-data.key", 32, false},    {"person.key", 32, false},       {"sandbox.key", 32, false},
     {"pg-superuser.password", 16, true}, {"pg-user.password", 16, true},  {"pg-program.password", 16, true},
-    {"pg-order.password", 16, true},     {"pg-pay.password", 16, true},
+    {"pg-order.password", 16, true},     {"pg-pay.password", 16, true},   {REDIS_SECRET, 32, true},
 };
 
 /* Whoever reads a secret drops line ends behind it, so a random one must not end in what looks like one. */

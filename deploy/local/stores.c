@@ -106,19 +106,43 @@ static pid_t pg_start(struct local *l, struct part *p)
     return spawn(&s);
 }
 
+/* Redis' settings are a file of mode 600, because the password among them must not stand on a command line. It runs in
+ * its data directory, so that no path of ours has to be quoted. */
+static bool redis_configure(struct local *l, const struct part *p, const char *path)
+{
+    char password[128], temporary[720];
+    int fd;
+    bool ok;
+
+    if (!secret_read(l, REDIS_SECRET, password, sizeof password)) return false;
+    snprintf(temporary, sizeof temporary, "%s.new", path);
+    unlink(temporary);
+    fd = open(temporary, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0600);
+    if (fd < 0) return false;
+    ok = dprintf(fd,
+                 "# Written by tf-local at every start of Redis.\n"
+                 "bind 127.0.0.1\nport %d\nrequirepass %s\ndir .\ndaemonize no\n"
+                 "save \"\"\nappendonly yes\nappendfsync everysec\naof-timestamp-enabled yes\n"
+                 "maxmemory-policy noeviction\n",
+                 p->port, password) > 0;
+    close(fd);
+    return ok && rename(temporary, path) == 0;
+}
+
 static pid_t redis_start(struct local *l, struct part *p)
 {
-    char data[600], log[600], port[16];
-    /* clang-format off */
-    const char *argv[] = {REDIS_SERVER, "--port", port, "--bind", "127.0.0.1", "--dir", data,
-                          "--appendonly", "yes", "--appendfsync", "everysec", "--save", "", "--maxmemory-policy", "noeviction", "--daemonize", "no", "--aof-timestamp-enabled", "yes", NULL};
-    /* clang-format on */
+    char data[600], log[600], settings[700];
+    const char *argv[] = {REDIS_SERVER, settings, NULL};
     struct spawn s = {.argv = argv, .log_path = log, .directory = data, .death_signal = SIGTERM};
 
     store_directory(l, p, data, sizeof data);
     snprintf(log, sizeof log, "%s/log/redis.log", l->home);
-    snprintf(port, sizeof port, "%d", p->port);
+    snprintf(settings, sizeof settings, "%s/run/redis.conf", l->home);
     if (!make_dir(l, data, NULL, 0700)) return -1;
+    if (!redis_configure(l, p, settings)) {
+        say(l, "cannot write %s: %s", settings, strerror(errno));
+        return -1;
+    }
     return spawn(&s);
 }
 
@@ -191,11 +215,13 @@ static bool pg_ready(const struct local *l, const struct part *p)
 
 bool store_ready(struct local *l, struct part *p)
 {
+    char password[128];
+
     switch (store_index(p)) {
     case PART_pg:
         return pg_ready(l, p);
     case PART_redis:
-        return probe_redis(p->port);
+        return secret_read(l, REDIS_SECRET, password, sizeof password) && probe_redis(p->port, password);
     default:
         return probe_http(p->port, "/health");
     }

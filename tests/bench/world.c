@@ -15,12 +15,13 @@ extern const struct tf_embedded order_redis_libraries[];
 static const struct tf_service service = {.name = "order", .purpose = "is measured"};
 static tf_app world_app = {.service = &service, .instance = "bench"};
 
-static void read_password(const struct bench *b, char *out, size_t size)
+/* Of the installation, by the secret's name. */
+static void read_password(const struct bench *b, const char *name, char *out, size_t size)
 {
     char path[600];
     FILE *f;
 
-    snprintf(path, sizeof path, "%s/secrets/pg-order.password", b->home);
+    snprintf(path, sizeof path, "%s/secrets/%s.password", b->home, name);
     f = fopen(path, "re");
     if (!f || !fgets(out, (int)size, f)) bench_die("%s cannot be read", path);
     fclose(f);
@@ -33,11 +34,12 @@ void world_ctx(struct bench *b, tf_ctx *ctx)
 
 void world_open(struct bench *b)
 {
-    static char dsn[400], address[32];
+    static char dsn[400], address[32], redis_password[128];
     char password[128];
     tf_ctx ctx;
 
-    read_password(b, password, sizeof password);
+    read_password(b, "pg-order", password, sizeof password);
+    read_password(b, "redis", redis_password, sizeof redis_password);
     snprintf(dsn, sizeof dsn, "host=127.0.0.1 port=%d dbname=tf_order user=tf_order password=%s", b->base_port + 32,
              password);
     snprintf(address, sizeof address, "127.0.0.1:%d", b->base_port + 79);
@@ -46,8 +48,11 @@ void world_open(struct bench *b)
     atomic_store(&world_app.ready, true);
     world_app.pg = tf_pg_new(
         &(struct tf_pg_config){.dsn = dsn, .name = "bench", .connections_max = 4, .connect_timeout_ms = 2000});
-    world_app.redis_config = (struct tf_redis_config){
-        .address = address, .connect_timeout_ms = 2000, .queue_max = 10000, .libraries = order_redis_libraries};
+    world_app.redis_config = (struct tf_redis_config){.address = address,
+                                                      .password = redis_password,
+                                                      .connect_timeout_ms = 2000,
+                                                      .queue_max = 10000,
+                                                      .libraries = order_redis_libraries};
     world_app.redis = tf_redis_new(&world_app.redis_config);
     /* Intents outlast the bench, so that the order process finds nothing to settle in what is measured. */
     order_config = (struct order_config){.hold_floor_s = 600, .intent_ms = 600000};

@@ -257,5 +257,6 @@ def database():
 @pytest.fixture(scope="session")
 def redis():
     """The installation's Redis."""
-    with redis_client.Redis(port=BASE_PORT + 79) as connection:
+    password = (HOME / "secrets" / "redis.password").read_text().strip()
+    with redis_client.Redis(port=BASE_PORT + 79, password=password) as connection:
         yield connection

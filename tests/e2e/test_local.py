@@ -15,11 +15,13 @@ import time
 import httpx
 import psycopg
 import pytest
+import redis
 
 from api import until
-from conftest import BIN
+from conftest import BASE_PORT, BIN
 
-STORES_PORT, WHOLE_PORT, OTHER_PORT = 25000, 26000, 26400
+# Behind those of the installation under test; services by hand take the 700 above the stores'.
+STORES_PORT, WHOLE_PORT, OTHER_PORT = BASE_PORT + 600, BASE_PORT + 1400, BASE_PORT + 1800
 PORTS = {"pg": 32, "redis": 79, "etcd": 23, "sandbox": 90, "user": 11, "program": 12, "order": 13, "pay": 14, "gateway": 80}
 STORES = ("pg", "redis", "etcd")
 SERVICES = [name for name in PORTS if name not in STORES]
@@ -127,6 +129,7 @@ def by_hand(stores, name):
         "LISTEN": f"127.0.0.1:{port}",
         "ADMIN_LISTEN": f"127.0.0.1:{port + 100}",
         "REDIS_ADDRESS": f"127.0.0.1:{STORES_PORT + PORTS['redis']}",
+        "REDIS_PASSWORD_FILE": f"{secrets}/redis.password",
         "ETCD_ENDPOINTS": f"127.0.0.1:{STORES_PORT + PORTS['etcd']}",
         "ETCD_PREFIX": "/by-hand",
         "INTERNAL_KEY_FILE": f"{secrets}/internal.key",
@@ -222,6 +225,39 @@ def test_a_key_that_others_can_read_is_refused(stores, databases, tmp_path, name
     assert code != 0 and "missing.key" in text, text
 
 
+# ---- secrets ----------------------------------------------------------------------------------------------------------
+
+
+def test_secrets_are_of_the_owner_alone_and_on_no_command_line(stores):
+    directory = pathlib.Path(stores, "secrets")
+    assert directory.stat().st_mode & 0o777 == 0o700
+    secrets = {path.name: path for path in directory.iterdir()}
+    assert {"redis.password", "pg-superuser.password", "internal.key"} <= set(secrets)
+    assert all(path.stat().st_mode & 0o777 == 0o600 for path in secrets.values())
+    assert pathlib.Path(stores, "run", "redis.conf").stat().st_mode & 0o777 == 0o600
+    for command in processes_of(stores).values():
+        assert not any(path.read_text() in command for name, path in secrets.items() if name.endswith(".password")), command
+
+
+def test_redis_serves_only_who_knows_the_password(stores):
+    with redis.Redis(port=STORES_PORT + PORTS["redis"]) as nobody, pytest.raises(redis.AuthenticationError):
+        nobody.ping()
+    password = pathlib.Path(stores, "secrets", "redis.password").read_text()
+    with redis.Redis(port=STORES_PORT + PORTS["redis"], password=password) as somebody:
+        assert somebody.ping()
+
+
+def test_postgresql_trusts_nobody(stores):
+    port = STORES_PORT + PORTS["pg"]
+    password = pathlib.Path(stores, "secrets", "pg-superuser.password").read_text()
+    with psycopg.connect(f"host=127.0.0.1 port={port} user=ticketflow password={password} dbname=postgres") as c:
+        methods = c.execute("SELECT DISTINCT auth_method FROM pg_hba_file_rules").fetchall()
+        assert methods == [("scram-sha-256",)]
+    for where in ("127.0.0.1", f"{stores}/run/pg"):
+        with pytest.raises(psycopg.OperationalError, match="password"):
+            psycopg.connect(f"host={where} port={port} user=ticketflow dbname=postgres connect_timeout=5")
+
+
 # ---- starting ---------------------------------------------------------------------------------------------------------
 
 
@@ -315,7 +351,8 @@ def test_servers_given_from_outside_are_used(stores):
         "--etcd": f"127.0.0.1:{STORES_PORT + PORTS['etcd']}",
     }
     with private_home() as home:
-        code, text = local("start", home, "--base-port", OTHER_PORT, *(word for pair in given.items() for word in pair))
+        secret = f"*.redis_password_file={stores}/secrets/redis.password"
+        code, text = local("start", home, "--base-port", OTHER_PORT, *(word for pair in given.items() for word in pair), "--set", secret)
         assert code == 0, text
         parts = status(home)
         assert {parts[name]["state"] for name in STORES} == {"external"}
@@ -327,6 +364,19 @@ def test_servers_given_from_outside_are_used(stores):
     with private_home() as home:
         code, text = local("start", home, "--base-port", OTHER_PORT, "--redis", "127.0.0.1:1")
         assert code == 1 and "Redis at 127.0.0.1:1 does not answer" in text
+
+
+def test_roles_of_services_enter_their_own_database_only(whole):
+    for role in HAS_DATABASE:
+        password = pathlib.Path(whole, "secrets", f"pg-{role}.password").read_text()
+        for database in HAS_DATABASE:
+            dsn = f"host=127.0.0.1 port={WHOLE_PORT + PORTS['pg']} user=tf_{role} password={password} dbname=tf_{database} connect_timeout=5"
+            if role == database:
+                with psycopg.connect(dsn) as c:
+                    assert c.execute("SELECT rolsuper OR rolcreaterole OR rolcreatedb FROM pg_roles WHERE rolname = current_user").fetchone() == (False,)
+            else:
+                with pytest.raises(psycopg.OperationalError, match="permission denied"):
+                    psycopg.connect(dsn)
 
 
 # ---- dying ------------------------------------------------------------------------------------------------------------

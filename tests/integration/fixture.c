@@ -18,6 +18,23 @@ const char *env_or_fail(const char *name, const char *meaning)
     return value;
 }
 
+const char *redis_password(void)
+{
+    static char password[256];
+    const char *path = getenv("TF_TEST_REDIS_PASSWORD_FILE");
+    FILE *f;
+
+    if (!path || !*path) return NULL;
+    f = fopen(path, "re");
+    if (!f || !fgets(password, sizeof(password), f)) {
+        fprintf(stderr, "TF_TEST_REDIS_PASSWORD_FILE: %s cannot be read.\n", path);
+        exit(1);
+    }
+    fclose(f);
+    password[strcspn(password, "\n")] = '\0';
+    return password;
+}
+
 const char *unique_word(void)
 {
     static char word[64];

@@ -16,6 +16,9 @@
 
 /* The variable's value; fails the test when it is missing. */
 const char *env_or_fail(const char *name, const char *meaning);
+/* Password of the Redis at TF_TEST_REDIS, from the file that TF_TEST_REDIS_PASSWORD_FILE names; NULL without one.
+ * Static memory. */
+const char *redis_password(void);
 /* A word that no other run uses: "t1234_5". Static memory; the same for the whole program. */
 const char *unique_word(void);
 

@@ -33,13 +33,14 @@ tf_pg_result *check_query(struct check *c, int db, const struct tf_pg_stmt *stmt
     return NULL;
 }
 
-static bool read_password(const char *home, const char *service, char *out, size_t size)
+/* home/secrets/NAME.password */
+static bool read_password(const char *home, const char *name, char *out, size_t size)
 {
     char path[700];
     FILE *f;
     size_t n;
 
-    snprintf(path, sizeof path, "%s/secrets/pg-%s.password", home, service);
+    snprintf(path, sizeof path, "%s/secrets/%s.password", home, name);
     f = fopen(path, "re");
     if (!f) {
         perror(path);
@@ -54,18 +55,21 @@ static bool read_password(const char *home, const char *service, char *out, size
 static bool open_stores(struct check *c, const char *home, int base_port)
 {
     static const char *const services[DBS] = {"user", "program", "order", "pay"};
-    static char address[32], url[64], key_file[700];
-    struct tf_redis_config redis = {.address = address, .connect_timeout_ms = 2000, .queue_max = 1000};
+    static char address[32], url[64], key_file[700], redis_password[128];
+    struct tf_redis_config redis = {
+        .address = address, .password = redis_password, .connect_timeout_ms = 2000, .queue_max = 1000};
 
     for (int i = 0; i < DBS; i++) {
-        char dsn[400], password[128];
+        char dsn[400], name[32], password[128];
 
-        if (!read_password(home, services[i], password, sizeof password)) return false;
+        snprintf(name, sizeof name, "pg-%s", services[i]);
+        if (!read_password(home, name, password, sizeof password)) return false;
         snprintf(dsn, sizeof dsn, "host=127.0.0.1 port=%d dbname=tf_%s user=tf_%s password=%s", base_port + 32,
                  services[i], services[i], password);
         c->pg[i] = tf_pg_new(
             &(struct tf_pg_config){.dsn = dsn, .name = "check", .connections_max = 2, .connect_timeout_ms = 3000});
     }
+    if (!read_password(home, "redis", redis_password, sizeof redis_password)) return false;
     snprintf(address, sizeof address, "127.0.0.1:%d", base_port + 79);
     snprintf(url, sizeof url, "http://127.0.0.1:%d", base_port + 90);
     snprintf(key_file, sizeof key_file, "%s/secrets/sandbox.key", home);

@@ -44,9 +44,11 @@ static void app_open(struct support *support, const char *instance)
     app->config.bus_retry_ms = 20;
     app->config.bus_attempts_max = 3;
     app->config.outbox_retention_s = 3600;
+    app->config.partition_hours = 1;
     snprintf(app->instance, sizeof(app->instance), "%s", instance);
     app->pg = pool(support_dsn(support));
     app->redis_config = (struct tf_redis_config){.address = env_or_fail("TF_TEST_REDIS", "host:port of a Redis"),
+                                                 .password = redis_password(),
                                                  .connect_timeout_ms = 5000,
                                                  .queue_max = 10000};
     app->redis = tf_redis_new(&app->redis_config);

@@ -161,6 +161,8 @@ static int open_all(void **state)
     environment_set("MINI_TOPIC", "mini-%s", unique_word());
     environment_set("TF_PG_DSN", "%s", support_dsn(&support));
     environment_set("TF_REDIS_ADDRESS", "%s", env_or_fail("TF_TEST_REDIS", "host:port of a Redis"));
+    if (getenv("TF_TEST_REDIS_PASSWORD_FILE"))
+        environment_set("TF_REDIS_PASSWORD_FILE", "%s", getenv("TF_TEST_REDIS_PASSWORD_FILE"));
     environment_set("TF_ETCD_ENDPOINTS", "%s", env_or_fail("TF_TEST_ETCD", "host:port of an etcd"));
     environment_set("TF_ETCD_PREFIX", "/%s", unique_word());
     environment_set("TF_LISTEN", "127.0.0.1:%d", port);
@@ -369,6 +371,9 @@ static void test_refusals(void **state)
         {"--internal_key_file=/dev/null", "/dev/null: is not a regular file"},
         {"--pg_dsn=", "pg_dsn is empty"},
         {"--pg_password_file=/nonexistent", "/nonexistent: cannot be read"},
+        {"--etcd_user=app --etcd_password_file=", "etcd_user and etcd_password_file go together"},
+        {"--etcd_user= --etcd_password_file=/x", "etcd_user and etcd_password_file go together"},
+        {"--etcd_user=app --etcd_password_file=/nonexistent", "/nonexistent: cannot be read"},
         {"--workers=0", "workers (argument --workers): 0 is not between 1 and 256"},
         {"--mini_fails=yes", "tf-mini: mini was told to fail"},
         {"--dead-letters burn", "--dead-letters takes"},
@@ -382,10 +387,30 @@ static void test_refusals(void **state)
                      0); /* given back half-way too */
 }
 
+/* Whether Redis expects another password or none: the start ends at once, and its error names the setting. */
+static void test_a_wrong_redis_password(void **state)
+{
+    int64_t begun_us = tf_mono_us();
+    char arguments[128];
+    const char *said;
+    int status;
+
+    (void)state;
+    snprintf(arguments, sizeof(arguments), "--redis_password_file=%s", key_path); /* what is in there is no password */
+    said = await_exit(spawn(arguments), &status);
+    assert_true(WIFEXITED(status) && WEXITSTATUS(status) == 1);
+    if (!strstr(said, "tf-mini: Redis at ") || !strstr(said, ": AUTH refused: ") ||
+        !strstr(said, "(redis_password_file)"))
+        fail_msg("said: %s", said);
+    assert_null(strstr(said, "kkkk"));
+    assert_true(tf_mono_us() - begun_us < 10 * TF_US_PER_S);
+}
+
 static void test_life(void **state)
 {
     struct members members = {.lock = PTHREAD_MUTEX_INITIALIZER, .n = 99};
-    tf_etcd *etcd = tf_etcd_new(&(struct tf_etcd_config){getenv("TF_ETCD_ENDPOINTS"), getenv("TF_ETCD_PREFIX")});
+    tf_etcd *etcd = tf_etcd_new(
+        &(struct tf_etcd_config){.endpoints = getenv("TF_ETCD_ENDPOINTS"), .prefix = getenv("TF_ETCD_PREFIX")});
     struct child child = spawn("");
     const char *body;
     char busy[64];

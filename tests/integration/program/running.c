@@ -83,6 +83,8 @@ static void environment_make(struct running *r)
 
     setenv("TF_PG_DSN", r->dsn, 1);
     setenv("TF_REDIS_ADDRESS", env_or_fail("TF_TEST_REDIS", "host:port of a Redis"), 1);
+    if (getenv("TF_TEST_REDIS_PASSWORD_FILE"))
+        setenv("TF_REDIS_PASSWORD_FILE", getenv("TF_TEST_REDIS_PASSWORD_FILE"), 1);
     setenv("TF_INTERNAL_KEY_FILE", r->key_path, 1);
     snprintf(text, sizeof(text), "127.0.0.1:%d", r->port);
     setenv("TF_LISTEN", text, 1);

@@ -146,8 +146,10 @@ static tf_stream_consumer *start(const char *group, const char *name, struct dia
 static int group_setup(void **state)
 {
     (void)state;
-    config = (struct tf_redis_config){
-        .address = env_or_fail("TF_TEST_REDIS", "host:port"), .connect_timeout_ms = 1000, .queue_max = 1000};
+    config = (struct tf_redis_config){.address = env_or_fail("TF_TEST_REDIS", "host:port"),
+                                      .password = redis_password(),
+                                      .connect_timeout_ms = 1000,
+                                      .queue_max = 1000};
     redis = tf_redis_new(&config);
     ctx_start(&ctx, 2000);
     pthread_mutex_init(&diary.lock, NULL);

@@ -27,7 +27,8 @@ static bool is_down(void *arg)
 
 static int setup(void **state)
 {
-    struct tf_redis_config config = {.address = address, .connect_timeout_ms = 500, .queue_max = QUEUE};
+    struct tf_redis_config config = {
+        .address = address, .password = redis_password(), .connect_timeout_ms = 500, .queue_max = QUEUE};
 
     (void)state;
     proxy = proxy_start(env_or_fail("TF_TEST_REDIS", "host:port"));

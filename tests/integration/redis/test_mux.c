@@ -16,8 +16,10 @@ static char key[96];
 static int setup(void **state)
 {
     (void)state;
-    config = (struct tf_redis_config){
-        .address = env_or_fail("TF_TEST_REDIS", "host:port"), .connect_timeout_ms = 1000, .queue_max = QUEUE};
+    config = (struct tf_redis_config){.address = env_or_fail("TF_TEST_REDIS", "host:port"),
+                                      .password = redis_password(),
+                                      .connect_timeout_ms = 1000,
+                                      .queue_max = QUEUE};
     snprintf(key, sizeof(key), "tf_test:%s", unique_word());
     redis = tf_redis_new(&config);
     return 0;
