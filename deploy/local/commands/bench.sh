@@ -1,15 +1,20 @@
-# ./ticketflow bench [hold|commit|purchase]… [--json FILE]: measurements on a private installation (all by default). Sourced by ../../ticketflow.
-# Every figure is the median of three runs. With --json the figures of all benches that ran are members of one object.
+# usage: ./ticketflow bench [NAME…] [--json FILE]
+#
+# Measures hold, commit and purchase (all by default) on an installation of its own, beside a running one. Every figure
+# is the median of three runs. --json: the figures of all benches that ran become members of one object in FILE.
+# TF_BENCH_PORT is the first of its ports (28500).
+
+# shellcheck shell=bash
 tf_benches=() tf_json=
 while [ $# -gt 0 ]; do
   case "$1" in
   hold | commit | purchase) tf_benches+=("$1") ;;
   --json)
-    [ $# -gt 1 ] || tf_die "--json needs a file"
+    [ $# -gt 1 ] || tf_misuse "--json needs a file"
     tf_json=$2
     shift
     ;;
-  *) tf_die "bench: no measurement '$1'; there are hold, commit, purchase" ;;
+  *) tf_misuse "no measurement '$1'; there are hold, commit, purchase" ;;
   esac
   shift
 done

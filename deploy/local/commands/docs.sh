@@ -1,5 +1,9 @@
-# ./ticketflow docs: makes the references that are generated from the sources and says where they are. Sourced by ../../ticketflow.
-[ $# -eq 0 ] || tf_die "docs: unknown argument '$1'"
+# usage: ./ticketflow docs
+#
+# Makes the references that come from the sources (API, errors, settings; Markdown) and says where they are.
+
+# shellcheck shell=bash
+[ $# -eq 0 ] || tf_misuse "unknown argument '$1'"
 tf_packages packages.txt
 tf_build release docs
 cat <<EOT

@@ -1,9 +1,13 @@
-# ./ticketflow down [--wipe]: stops everything; --wipe also deletes the installation's data and secrets. Sourced by ../../ticketflow.
+# usage: ./ticketflow down [--wipe]
+#
+# Stops everything; data stays. --wipe also deletes the installation: data, secrets, logs.
+
+# shellcheck shell=bash
 tf_wipe=no
 while [ $# -gt 0 ]; do
   case "$1" in
   --wipe) tf_wipe=yes ;;
-  *) tf_die "down: unknown argument '$1'" ;;
+  *) tf_misuse "unknown argument '$1'" ;;
   esac
   shift
 done

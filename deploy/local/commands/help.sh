@@ -1,4 +1,14 @@
-# ./ticketflow help. Sourced by ../../ticketflow.
+# usage: ./ticketflow help [COMMAND]
+#
+# Lists the commands, or explains one.
+
+# shellcheck shell=bash
+[ $# -le 1 ] || tf_misuse "unknown argument '$2'"
+if [ $# -eq 1 ]; then
+  tf_command_file "$1" >/dev/null || tf_misuse "no command '$1'"
+  tf_usage "$1"
+  exit 0
+fi
 cat <<'EOT'
 usage: ./ticketflow COMMAND [ARGUMENT…]
 
@@ -13,8 +23,8 @@ usage: ./ticketflow COMMAND [ARGUMENT…]
   bench [NAME…]        measure (hold, commit, purchase) on a private installation; --json FILE keeps the figures
   service NAME ARG…    a service's own command, say: service order --dead-letters list
   docs                 make the references of API, errors and settings (Markdown), say where they are
-  help                 this page
+  help [COMMAND]       this page, or a command's; so does COMMAND --help
 
-Environment: TF_HOME (state; default /var/lib/ticketflow as root, else ~/.local/state/ticketflow), TF_BASE_PORT (default 17000; the gateway
-listens on it plus 80). A service's settings: build/release/bin/tf-SERVICE --help; give them as --set PART.NAME=VALUE to up.
+Environment: TF_HOME (state; default /var/lib/ticketflow as root, else ~/.local/state/ticketflow), TF_BASE_PORT (default
+17000; the gateway listens on it plus 80).
 EOT

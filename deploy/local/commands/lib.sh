@@ -1,4 +1,31 @@
-# Shared by the commands: where things are, packages, building, talking to the supervisor.
+# Shared by the commands, which ../../../ticketflow sources after this file: where things are, packages, building, talking
+# to the supervisor. A command's file opens with a comment that is its help.
+
+# shellcheck shell=bash
+
+tf_die() {
+  echo "ticketflow: $*" >&2
+  exit 1
+}
+
+# tf_misuse SENTENCE…: the command line is at fault.
+tf_misuse() {
+  echo "ticketflow: $tf_command: $*; see ./ticketflow $tf_command --help" >&2
+  exit 64
+}
+
+# tf_command_file NAME: prints the command's file; false when there is no such command.
+tf_command_file() {
+  case "$1" in
+  lib | '' | *[!a-z]*) return 1 ;;
+  esac
+  [ -f "$TF_ROOT/deploy/local/commands/$1.sh" ] && echo "$TF_ROOT/deploy/local/commands/$1.sh"
+}
+
+# tf_usage COMMAND: prints its help.
+tf_usage() {
+  sed -n '/^#/!q; s/^# \{0,1\}//p' "$TF_ROOT/deploy/local/commands/$1.sh"
+}
 
 # State of the installation: root's under /var/lib, a user's under the state directory; TF_HOME overrides.
 tf_default_home() {
@@ -8,19 +35,29 @@ tf_default_home() {
     echo "${XDG_STATE_HOME:-$HOME/.local/state}/ticketflow"
   fi
 }
-TF_HOME=${TF_HOME:-$(tf_default_home)}
-# The ports of an installation that was started before are those of that start.
-TF_BASE_PORT=${TF_BASE_PORT:-$(sed -n '1s/^[0-9]* //p' "$TF_HOME/run/lock" 2>/dev/null || true)}
-TF_BASE_PORT=${TF_BASE_PORT:-17000}
 TF_BUILD=$TF_ROOT/build/release
 TF_BIN=$TF_BUILD/bin
-TF_GATEWAY=http://127.0.0.1:$((TF_BASE_PORT + 80))
-export TF_HOME TF_BASE_PORT
 
-tf_die() {
-  echo "ticketflow: $*" >&2
-  exit 1
+# tf_ports_used: the first port of the installation's last start; nothing before there was one.
+tf_ports_used() {
+  sed -n '1s/^[0-9]* //p' "$TF_HOME/run/lock" 2>/dev/null || true
 }
+
+# tf_place HOME PORT: which installation the commands mean; PORT may be empty: that of its last start.
+tf_place() {
+  TF_HOME=$(realpath -m -- "$1")
+  TF_BASE_PORT=${2:-$(tf_ports_used)}
+  TF_BASE_PORT=${TF_BASE_PORT:-17000}
+  case "$TF_BASE_PORT" in
+  *[!0-9]* | ??????*)
+    echo "ticketflow: base port '$TF_BASE_PORT': a number from 1024 to 65300" >&2
+    exit 64
+    ;;
+  esac
+  TF_GATEWAY=http://127.0.0.1:$((TF_BASE_PORT + 80))
+}
+tf_given_port=${TF_BASE_PORT:-}
+tf_place "${TF_HOME:-$(tf_default_home)}" "$tf_given_port"
 
 # tf_packages LIST…: installs the Debian packages of these lists that are missing, naming them.
 tf_packages() {

@@ -1,9 +1,13 @@
-# ./ticketflow logs [-f] [PART]. Sourced by ../../ticketflow.
+# usage: ./ticketflow logs [-f] [PART]
+#
+# Prints the end of the logs, of one part or of all. -f (--follow) goes on printing what is added, until Ctrl-C.
+
+# shellcheck shell=bash
 tf_follow=() tf_part=
 while [ $# -gt 0 ]; do
   case "$1" in
   -f | --follow) tf_follow=(-F) ;;
-  -* | *[!a-z]*) tf_die "logs: unknown argument '$1'" ;;
+  -* | *[!a-z]*) tf_misuse "unknown argument '$1'" ;;
   *) tf_part=$1 ;;
   esac
   shift

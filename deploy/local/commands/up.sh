@@ -1,44 +1,50 @@
-# ./ticketflow up [--home DIR] [--base-port N] [--pg DSN] [--redis ADDR] [--etcd ADDR] [--set PART.NAME=VALUE]… [--no-demo]
-# Installs, builds, starts, proves. Sourced by ../../ticketflow.
+# usage: ./ticketflow up [OPTION…]
+#
+# Installs the Debian packages that are missing, builds, starts everything, imports the demo catalogue, buys and refunds
+# one ticket as proof, and returns. Runs already: says so and changes nothing.
+#   --home DIR               state of the installation (TF_HOME)
+#   --base-port N            first of its ports, 1024 to 65300 (TF_BASE_PORT, 17000); the gateway listens on it plus 80
+#   --set PART.NAME=VALUE    a setting of a service, or of all with * as PART; see ./ticketflow service NAME --help
+#   --pg "host=… port=… user=… dbname=… password=…", --redis HOST:PORT, --etcd HOST:PORT
+#                            servers of your own, each for itself; then no demo catalogue and no self-check
+#   --no-demo                no demo catalogue and no self-check
+
+# shellcheck shell=bash
 tf_up_args=() tf_demo=yes
 while [ $# -gt 0 ]; do
   case "$1" in
   --pg | --redis | --etcd)
-    [ $# -gt 1 ] || tf_die "$1 needs an address"
+    [ $# -gt 1 ] || tf_misuse "$1 needs an address"
     tf_demo=no
     tf_up_args+=("$1" "$2")
     shift 2
     ;;
   --set)
-    [ $# -gt 1 ] || tf_die "--set needs PART.NAME=VALUE"
+    [ $# -gt 1 ] || tf_misuse "--set needs PART.NAME=VALUE"
     tf_up_args+=("$1" "$2")
     shift 2
     ;;
   --home)
-    [ $# -gt 1 ] || tf_die "--home needs a directory"
-    TF_HOME=$(realpath -m "$2")
+    [ $# -gt 1 ] || tf_misuse "--home needs a directory"
+    tf_place "$2" "$tf_given_port"
     shift 2
     ;;
   --base-port)
-    [ $# -gt 1 ] || tf_die "--base-port needs a number"
-    TF_BASE_PORT=$2
-    TF_GATEWAY=http://127.0.0.1:$((TF_BASE_PORT + 80))
+    [ $# -gt 1 ] || tf_misuse "--base-port needs a number"
+    tf_given_port=$2
+    tf_place "$TF_HOME" "$tf_given_port"
     shift 2
     ;;
   --no-demo)
     tf_demo=no
     shift
     ;;
-  -h | --help)
-    sed -n '1s/^# /usage: /p' "$TF_ROOT/deploy/local/commands/up.sh"
-    exit 0
-    ;;
-  *) tf_die "up: unknown argument '$1'" ;;
+  *) tf_misuse "unknown argument '$1'" ;;
   esac
 done
 
 if tf_running; then
-  echo "TicketFlow runs already ($TF_HOME, ports from $(sed -n '1s/^[0-9]* //p' "$TF_HOME/run/lock")); nothing was changed. ./ticketflow status shows it."
+  echo "TicketFlow runs already ($TF_HOME, ports from $(tf_ports_used)); nothing was changed. ./ticketflow status shows it."
   exit 0
 fi
 tf_packages packages.txt
@@ -68,7 +74,7 @@ if [ -f "$TF_HOME/secrets/operator.password" ]; then
 fi
 # The other commands find this installation by these, when they are not the usual ones.
 tf_with=
-[ "$TF_HOME" = "$(tf_default_home)" ] || tf_with="TF_HOME=$TF_HOME "
+[ "$TF_HOME" = "$(realpath -m -- "$(tf_default_home)")" ] || tf_with="TF_HOME=$(printf %q "$TF_HOME") "
 cat <<EOT
 
 TicketFlow runs.
