@@ -11,8 +11,8 @@
 
 enum {
     READ_BYTES_MIN = 4096,
-    AHEAD_BYTES_MAX = 16384, /* pipelined bytes that we take while a request is with the handler */
-    WRITE_PIECE = 65536,     /* must leave within a deadline of TF_HTTP_WRITE */
+    AHEAD_BYTES_MAX = TF_HTTP_SMALL_BYTES, /* taken of what is pipelined behind a request */
+    WRITE_PIECE = 65536,                   /* must leave within a deadline of TF_HTTP_WRITE */
     DISCARD_BYTES = 16384,
 };
 
@@ -70,6 +70,11 @@ static void want_writes(struct tf_http_connection *c, bool want)
         event_del(&c->writable);
 }
 
+static struct tf_http_budget *budget_of(const struct tf_http_connection *c)
+{
+    return c->loop->mailbox->budget;
+}
+
 /* ---- end ------------------------------------------------------------------------------------- */
 
 void tf_http_connection_close(struct tf_http_connection *c)
@@ -86,10 +91,10 @@ void tf_http_connection_close(struct tf_http_connection *c)
         atomic_store_explicit(&request->gone, true, memory_order_relaxed);
     } else {
         tf_http_request_free(request);
-        atomic_fetch_sub(&loop->server->n_connections, 1);
+        tf_http_connection_forget(loop->server);
     }
-    free(c->ahead.data);
-    free(c->reply.bytes);
+    tf_http_bytes_free(budget_of(c), &c->ahead);
+    tf_http_reply_free(budget_of(c), &c->reply);
     free(c);
     loop->n_connections--;
     if (loop->draining && !loop->n_connections) event_base_loopbreak(loop->base);
@@ -119,10 +124,9 @@ static void discard(struct tf_http_connection *c)
 
 /* ---- answering ------------------------------------------------------------------------------- */
 
-/* The request is answered whole: ready for the next one, of which bytes may be here already. */
-static void recycle(struct tf_http_connection *c)
+/* The answer has left: on to the next request, of which bytes may be here already. */
+static void go_on(struct tf_http_connection *c)
 {
-    tf_http_request_reset(c->request);
     if (c->ahead.size) {
         struct tf_http_bytes spare = c->request->bytes;
 
@@ -135,6 +139,8 @@ static void recycle(struct tf_http_connection *c)
 /* Sends what the socket takes. True when all has left and the connection goes on; otherwise it waits or is no more. */
 static bool flush(struct tf_http_connection *c)
 {
+    bool closes;
+
     while (c->sent < c->reply.size) {
         ssize_t n = send(c->fd, c->reply.bytes + c->sent, c->reply.size - c->sent, MSG_NOSIGNAL);
 
@@ -152,13 +158,14 @@ static bool flush(struct tf_http_connection *c)
         want_writes(c, true);
         return false;
     }
-    free(TF_TAKE(c->reply.bytes));
+    closes = c->reply.close;
+    tf_http_reply_free(budget_of(c), &c->reply);
     want_writes(c, false);
-    if (c->reply.close) {
+    if (closes) {
         linger(c);
         return false;
     }
-    recycle(c);
+    go_on(c);
     return true;
 }
 
@@ -178,47 +185,69 @@ static bool deliver(struct tf_http_connection *c)
     struct tf_http_reply reply = c->request->reply;
 
     c->request->reply = (struct tf_http_reply){0};
-    c->request->with_handler = false;
+    tf_http_request_reset(c->request); /* its memory need not wait for a client that reads slowly */
     return send_reply(c, reply);
 }
 
-/* What the layer says by itself: bare, and the last on this connection. */
+/* Hands a request to the handler, or to `decline` with a status. True when it was answered at once and the connection
+ * goes on. */
+static bool hand_out(struct tf_http_connection *c, int declined)
+{
+    const struct tf_http_server_config *config = &c->loop->server->config;
+    struct tf_http_mailbox *mailbox = c->loop->mailbox;
+    tf_http_request *request = c->request;
+    bool answered;
+
+    request->connection = c;
+    request->with_handler = true;
+    atomic_store_explicit(&request->gone, c->ended, memory_order_relaxed);
+    set_phase(c, TF_HTTP_HANDLING);
+    mailbox->dispatching = request;
+    if (declined)
+        config->decline(request, declined, config->arg);
+    else
+        config->handler(request, config->arg);
+    answered = !mailbox->dispatching; /* not asked of the request: another thread may have it by now */
+    mailbox->dispatching = NULL;
+    return answered && deliver(c);
+}
+
+/* The last on this connection: in the server's own words where the header is good and only the body is not taken. */
 static void refuse(struct tf_http_connection *c, int status)
 {
+    struct tf_http_parser *parser = c->request ? &c->request->parser : NULL;
+    bool framing = status == 400 || status == 408 || status == 431; /* of the body: nobody's words but ours */
+
     tf_http_count_refusal(status);
-    send_reply(c, tf_http_reply_new((struct tf_http_reply_kind){.keep = false}, status, NULL, 0, NULL, 0));
+    if (!parser || !parser->head_done || framing || !c->loop->server->config.decline) {
+        send_reply(c, tf_http_reply_bare(status));
+        return;
+    }
+    parser->keep_alive = false;
+    parser->body_size = 0;
+    c->ahead.size = 0;
+    hand_out(c, status);
 }
 
 /* ---- reading --------------------------------------------------------------------------------- */
 
 /* Room for at least one byte more, at most `most` in all. */
-static bool make_room(struct tf_http_bytes *bytes, size_t most)
+static bool make_room(struct tf_http_connection *c, struct tf_http_bytes *bytes, size_t most)
 {
     size_t capacity = TF_MAX(bytes->capacity * 2, (size_t)READ_BYTES_MIN);
-    char *data;
 
     if (bytes->size < bytes->capacity) return true;
-    capacity = TF_MIN(capacity, TF_MAX(most, bytes->size + 1));
-    data = realloc(bytes->data, capacity);
-    if (!data) return false;
-    bytes->data = data;
-    bytes->capacity = capacity;
-    return true;
+    return tf_http_bytes_grow(budget_of(c), bytes, TF_MIN(capacity, TF_MAX(most, bytes->size + 1)));
 }
 
-/* Bytes behind the request belong to the next one. */
+/* Bytes behind the request belong to the next one. They are few: read_request takes no more than AHEAD_BYTES_MAX at
+ * once where it does not know the request's end. */
 static bool set_ahead(struct tf_http_connection *c)
 {
     struct tf_http_bytes *bytes = &c->request->bytes;
     size_t rest = bytes->size - c->request->parser.at;
 
-    if (rest > c->ahead.capacity) {
-        char *data = realloc(c->ahead.data, rest);
-
-        if (!data) return false;
-        c->ahead.data = data;
-        c->ahead.capacity = rest;
-    }
+    if (rest > c->ahead.capacity && !tf_http_bytes_grow(budget_of(c), &c->ahead, rest)) return false;
     c->ahead.size = rest;
     if (rest) memcpy(c->ahead.data, bytes->data + c->request->parser.at, rest);
     bytes->size = c->request->parser.at;
@@ -228,23 +257,11 @@ static bool set_ahead(struct tf_http_connection *c)
 /* Hands a whole request to the handler. True when it was answered at once and the connection goes on. */
 static bool serve(struct tf_http_connection *c)
 {
-    struct tf_http_loop *loop = c->loop;
-    tf_http_request *request = c->request;
-    bool answered;
-
     if (!set_ahead(c)) {
         tf_http_connection_close(c);
         return false;
     }
-    request->connection = c;
-    request->with_handler = true;
-    atomic_store_explicit(&request->gone, c->ended, memory_order_relaxed);
-    set_phase(c, TF_HTTP_HANDLING);
-    loop->mailbox->dispatching = request;
-    loop->server->config.handler(request, loop->server->config.arg);
-    answered = !loop->mailbox->dispatching; /* not asked of the request: another thread may have it by now */
-    loop->mailbox->dispatching = NULL;
-    return answered && deliver(c);
+    return hand_out(c, 0);
 }
 
 /* The body begins: whether it is wanted. False: it was refused. */
@@ -305,11 +322,20 @@ static void advance(struct tf_http_connection *c)
         set_phase(c, TF_HTTP_IDLE);
 }
 
+/* How many bytes the request may have with what we read of it at once. */
+static size_t bytes_most(const struct tf_http_parser *parser)
+{
+    if (!parser->head_done) return parser->header_max + AHEAD_BYTES_MAX;
+    if (parser->chunked) return parser->body + parser->body_max + parser->header_max + AHEAD_BYTES_MAX; /* trailers */
+    return parser->body + (size_t)parser->left;
+}
+
 static void read_request(struct tf_http_connection *c)
 {
     const struct tf_http_server_config *config = &c->loop->server->config;
     const struct tf_http_parser *parser;
     struct tf_http_bytes *bytes;
+    size_t most;
     ssize_t n;
 
     if (!c->request) c->request = tf_http_request_new(c->loop->mailbox, c->peer, config->header_max, config->body_max);
@@ -319,11 +345,14 @@ static void read_request(struct tf_http_connection *c)
     }
     bytes = &c->request->bytes;
     parser = &c->request->parser;
-    if (!make_room(bytes, parser->head_done && !parser->chunked ? parser->body + (size_t)parser->left : SIZE_MAX)) {
-        tf_http_connection_close(c);
+    most = bytes_most(parser);
+    if (!make_room(c, bytes, most)) {
+        refuse(c, 503);
         return;
     }
-    n = recv(c->fd, bytes->data + bytes->size, bytes->capacity - bytes->size, 0);
+    most = TF_MIN(bytes->capacity, most) - bytes->size;
+    if (!parser->head_done || parser->chunked) most = TF_MIN(most, (size_t)AHEAD_BYTES_MAX);
+    n = recv(c->fd, bytes->data + bytes->size, most, 0);
     if (n > 0) {
         bytes->size += (size_t)n;
         advance(c);
@@ -338,7 +367,7 @@ static void read_ahead(struct tf_http_connection *c)
 {
     ssize_t n;
 
-    if (c->ahead.size >= AHEAD_BYTES_MAX || !make_room(&c->ahead, AHEAD_BYTES_MAX)) {
+    if (c->ahead.size >= AHEAD_BYTES_MAX || !make_room(c, &c->ahead, AHEAD_BYTES_MAX)) {
         want_reads(c, false);
         return;
     }
@@ -388,7 +417,7 @@ void tf_http_connection_open(struct tf_http_loop *loop, int fd, const char *peer
 
     if (!c) {
         close(fd);
-        atomic_fetch_sub(&loop->server->n_connections, 1);
+        tf_http_connection_forget(loop->server);
         return;
     }
     c->loop = loop;

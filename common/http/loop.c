@@ -16,6 +16,8 @@
 enum { ACCEPTS_AT_ONCE = 64, TICK_MS = 25, ACCEPT_PAUSE_MS = 100, LINGER_MS = 1000 };
 
 static tf_gauge connections = TF_GAUGE("tf_http_connections", "Open HTTP connections", NULL);
+static tf_gauge buffered =
+    TF_GAUGE("tf_http_buffered_bytes", "Bytes of large requests and answers in memory, out of the budget", NULL);
 static tf_counter refusals =
     TF_COUNTER("tf_http_refused_total", "Requests and connections that the HTTP layer refused by itself", "status");
 
@@ -25,6 +27,15 @@ void tf_http_count_refusal(int status)
 
     snprintf(label, sizeof label, "%d", status);
     tf_counter_add_label(&refusals, label, 1);
+}
+
+/* Of all servers of this process: the metrics know no difference between them. */
+static atomic_int n_open;
+
+void tf_http_connection_forget(tf_http_server *server)
+{
+    atomic_fetch_sub(&server->n_connections, 1);
+    atomic_fetch_sub_explicit(&n_open, 1, memory_order_relaxed);
 }
 
 /* ---- accepting ------------------------------------------------------------------------------- */
@@ -48,6 +59,7 @@ static void open_connection(struct tf_http_loop *loop, int fd, const struct sock
         close(fd);
         return;
     }
+    atomic_fetch_add_explicit(&n_open, 1, memory_order_relaxed);
     setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &(int){1}, sizeof(int));
     setsockopt(fd, SOL_SOCKET, SO_KEEPALIVE, &(int){1}, sizeof(int));
     peer_text(from, peer);
@@ -109,7 +121,7 @@ static void begin_drain(struct tf_http_loop *loop, int64_t until_us)
 /* An answer whose connection is gone ends here. */
 static void drop_request(struct tf_http_loop *loop, tf_http_request *request)
 {
-    atomic_fetch_sub(&loop->server->n_connections, 1);
+    tf_http_connection_forget(loop->server);
     tf_http_request_free(request);
 }
 
@@ -147,7 +159,8 @@ static void on_tick(evutil_socket_t fd, short what, void *arg)
         loop->accept_pause_until_us = 0;
         event_add(loop->accepts, NULL);
     }
-    tf_gauge_set(&connections, atomic_load_explicit(&loop->server->n_connections, memory_order_relaxed));
+    tf_gauge_set(&connections, atomic_load_explicit(&n_open, memory_order_relaxed));
+    tf_gauge_set(&buffered, (double)tf_http_budget_in_use());
     if (loop->draining && now >= loop->drain_until_us) event_base_loopbreak(loop->base);
 }
 
@@ -205,7 +218,7 @@ bool tf_http_loop_init(struct tf_http_loop *loop, tf_http_server *server, int li
     loop->listener = listener;
     for (int phase = 0; phase < TF_HTTP_PHASES; phase++)
         loop->phases[phase].timeout_us = (int64_t)timeouts_ms[phase] * TF_US_PER_MS;
-    loop->mailbox = tf_http_mailbox_new();
+    loop->mailbox = tf_http_mailbox_new(server->budget);
     loop->base = new_base();
     if (!loop->mailbox || !loop->base) return false;
 

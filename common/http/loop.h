@@ -57,6 +57,7 @@ struct tf_http_loop {
 struct tf_http_server {
     struct tf_http_server_config config;
     int port;
+    struct tf_http_budget *budget;  /* counted */
     atomic_int n_connections;       /* requests that outlived theirs included */
     _Atomic int64_t drain_until_us; /* 0: serving */
     size_t n_loops;
@@ -71,6 +72,8 @@ bool tf_http_loop_start(struct tf_http_loop *loop);
 void tf_http_loop_join(struct tf_http_loop *loop);
 void tf_http_loop_done(struct tf_http_loop *loop);
 
+/* A connection, or the request that outlived it, has ended. */
+void tf_http_connection_forget(tf_http_server *server);
 /* Takes the socket. */
 void tf_http_connection_open(struct tf_http_loop *loop, int fd, const char *peer);
 void tf_http_connection_close(struct tf_http_connection *connection);
@@ -79,6 +82,3 @@ void tf_http_connection_answered(struct tf_http_connection *connection);
 void tf_http_connection_timeout(struct tf_http_connection *connection);
 /* Nothing of a request has come. */
 bool tf_http_connection_is_idle(const struct tf_http_connection *connection);
-
-/* Counts what the layer refused by itself. */
-void tf_http_count_refusal(int status);

@@ -277,10 +277,10 @@ static void settle_connection(struct tf_http_parser *p, const char *data)
 static int end_header(struct tf_http_parser *p, const char *data)
 {
     if (!p->has_host && !p->minor_0) return refuse(p, 400);
-    if (p->left > p->body_max) return refuse(p, 413);
     settle_connection(p, data);
     p->head_done = true;
     p->body = p->at;
+    if (p->left > p->body_max) return refuse(p, 413);
     p->state = p->chunked ? CHUNK_SIZE : p->left ? BODY : WHOLE;
     return 0;
 }

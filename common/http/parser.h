@@ -14,7 +14,7 @@ enum { TF_HTTP_HEADERS_MAX = 100 };
 enum tf_http_step {
     TF_HTTP_MORE,    /* all is well so far */
     TF_HTTP_DONE,    /* the request is whole; bytes from `at` on belong to the next one */
-    TF_HTTP_REFUSED, /* answer `status` and close */
+    TF_HTTP_REFUSED, /* answer `status` and close; when head_done, the header is good and can be read */
 };
 
 struct tf_http_parser {

@@ -141,3 +141,17 @@ struct tf_http_reply tf_http_reply_new(struct tf_http_reply_kind kind, int statu
     reply.size = (size_t)(p - reply.bytes);
     return reply;
 }
+
+struct tf_http_reply tf_http_reply_bare(int status)
+{
+    static const struct tf_http_header again = {"Retry-After", "1"};
+
+    return tf_http_reply_new((struct tf_http_reply_kind){.keep = false}, status, &again, status == 503, NULL, 0);
+}
+
+void tf_http_reply_free(struct tf_http_budget *budget, struct tf_http_reply *reply)
+{
+    free(reply->bytes);
+    tf_http_budget_return(budget, &reply->share);
+    *reply = (struct tf_http_reply){0};
+}

@@ -8,11 +8,33 @@
 #include <sys/eventfd.h>
 #include <unistd.h>
 
-enum { BYTES_KEPT_MAX = 16384 }; /* of an idle connection's buffer */
+/* ---- buffers --------------------------------------------------------------------------------- */
+
+bool tf_http_bytes_grow(struct tf_http_budget *budget, struct tf_http_bytes *bytes, size_t capacity)
+{
+    char *data;
+
+    if (!tf_http_budget_set(budget, &bytes->share, capacity)) return false;
+    data = realloc(bytes->data, capacity);
+    if (!data) {
+        (void)tf_http_budget_set(budget, &bytes->share, bytes->capacity); /* less than now */
+        return false;
+    }
+    bytes->data = data;
+    bytes->capacity = capacity;
+    return true;
+}
+
+void tf_http_bytes_free(struct tf_http_budget *budget, struct tf_http_bytes *bytes)
+{
+    free(bytes->data);
+    tf_http_budget_return(budget, &bytes->share);
+    *bytes = (struct tf_http_bytes){0};
+}
 
 /* ---- mailbox --------------------------------------------------------------------------------- */
 
-struct tf_http_mailbox *tf_http_mailbox_new(void)
+struct tf_http_mailbox *tf_http_mailbox_new(struct tf_http_budget *budget)
 {
     struct tf_http_mailbox *mailbox = calloc(1, sizeof *mailbox);
 
@@ -22,6 +44,7 @@ struct tf_http_mailbox *tf_http_mailbox_new(void)
         free(mailbox);
         return NULL;
     }
+    mailbox->budget = tf_http_budget_ref(budget);
     pthread_mutex_init(&mailbox->lock, NULL);
     atomic_init(&mailbox->refs, 1);
     return mailbox;
@@ -32,6 +55,7 @@ void tf_http_mailbox_unref(struct tf_http_mailbox *mailbox)
     if (!mailbox || atomic_fetch_sub(&mailbox->refs, 1) > 1) return;
     pthread_mutex_destroy(&mailbox->lock);
     close(mailbox->wake);
+    tf_http_budget_unref(mailbox->budget);
     free(mailbox);
 }
 
@@ -114,10 +138,7 @@ void tf_http_request_reset(tf_http_request *request)
 {
     tf_http_parser_init(&request->parser, request->parser.header_max, request->body_max);
     request->bytes.size = 0;
-    if (request->bytes.capacity > BYTES_KEPT_MAX) {
-        free(request->bytes.data);
-        request->bytes = (struct tf_http_bytes){0};
-    }
+    if (request->bytes.share) tf_http_bytes_free(request->mailbox->budget, &request->bytes);
     request->answered = request->with_handler = false;
     request->context = NULL;
 }
@@ -125,8 +146,9 @@ void tf_http_request_reset(tf_http_request *request)
 void tf_http_request_free(tf_http_request *request)
 {
     if (!request) return;
-    free(request->reply.bytes);
-    free(request->bytes.data);
+    tf_http_reply_free(request->mailbox->budget, &request->reply);
+    tf_http_budget_return(request->mailbox->budget, &request->answer_share);
+    tf_http_bytes_free(request->mailbox->budget, &request->bytes);
     tf_http_mailbox_unref(request->mailbox);
     free(request);
 }
@@ -191,18 +213,36 @@ void *tf_http_context(const tf_http_request *request)
     return request->context;
 }
 
+static bool is_head(const tf_http_request *request)
+{
+    return strcmp(tf_http_method(request), "HEAD") == 0;
+}
+
+bool tf_http_reserve(tf_http_request *request, size_t size)
+{
+    return tf_http_budget_set(request->mailbox->budget, &request->answer_share, is_head(request) ? 0 : size);
+}
+
 void tf_http_respond(tf_http_request *request, int status, const struct tf_http_header *headers, size_t n_headers,
                      const void *body, size_t size)
 {
     struct tf_http_mailbox *mailbox = request->mailbox;
     struct tf_http_reply_kind kind = {
-        .head = strcmp(tf_http_method(request), "HEAD") == 0,
+        .head = is_head(request),
         .minor_0 = request->parser.minor_0,
         .keep = request->parser.keep_alive && !atomic_load_explicit(&mailbox->draining, memory_order_relaxed),
     };
 
     TF_ASSERT(request->with_handler && !request->answered);
-    request->reply = tf_http_reply_new(kind, status, headers, n_headers, body, size);
+    if (tf_http_reserve(request, size)) {
+        request->reply = tf_http_reply_new(kind, status, headers, n_headers, body, size);
+        request->reply.share = request->answer_share;
+        request->answer_share = 0;
+    } else {
+        tf_http_budget_return(mailbox->budget, &request->answer_share);
+        request->reply = tf_http_reply_bare(503);
+        tf_http_count_refusal(503);
+    }
     request->answered = true;
     /* Straight on when the handler answers before it returns; otherwise by the mailbox, from our own thread too, so
      * that one connection's answer never runs another connection's next handler inside this one. */

@@ -4,6 +4,7 @@
  * mailbox from any thread. A request outlives its connection, and the loop too, until its tf_http_respond. */
 #pragma once
 
+#include "common/http/budget.h"
 #include "common/http/parser.h"
 #include "common/http/reply.h"
 
@@ -14,7 +15,12 @@
 struct tf_http_bytes {
     char *data;
     size_t size, capacity;
+    size_t share; /* of the budget */
 };
+
+/* Room for so many bytes in all, at least as many as before. False: no memory, or not so much of it. */
+bool tf_http_bytes_grow(struct tf_http_budget *budget, struct tf_http_bytes *bytes, size_t capacity);
+void tf_http_bytes_free(struct tf_http_budget *budget, struct tf_http_bytes *bytes);
 
 /* Where answers wait for the loop. Counted: a request that is with the handler keeps it. */
 struct tf_http_mailbox {
@@ -24,8 +30,9 @@ struct tf_http_mailbox {
     int wake;              /* eventfd, written when the list was empty */
     _Atomic bool draining; /* answers say Connection: close */
     atomic_int refs;
-    pthread_t thread;             /* the loop's; set before the first request */
-    tf_http_request *dispatching; /* loop's thread only: the handler runs for it and has not answered */
+    struct tf_http_budget *budget; /* counted */
+    pthread_t thread;              /* the loop's; set before the first request */
+    tf_http_request *dispatching;  /* loop's thread only: the handler runs for it and has not answered */
 };
 
 struct tf_http_request {
@@ -35,6 +42,7 @@ struct tf_http_request {
     struct tf_http_parser parser;
     size_t body_max;            /* of the server; the parser's own may be lowered for one request */
     struct tf_http_bytes bytes; /* header and body; the parser's offsets point into it */
+    size_t answer_share;        /* of the budget, taken before the answer */
     struct tf_http_reply reply;
     bool with_handler, answered;
     _Atomic bool gone;
@@ -42,7 +50,10 @@ struct tf_http_request {
     char peer[INET6_ADDRSTRLEN];
 };
 
-struct tf_http_mailbox *tf_http_mailbox_new(void);
+/* Counts what the layer refused by itself. Any thread. */
+void tf_http_count_refusal(int status);
+
+struct tf_http_mailbox *tf_http_mailbox_new(struct tf_http_budget *budget);
 void tf_http_mailbox_unref(struct tf_http_mailbox *mailbox);
 /* Takes all answered requests, oldest first, linked by next. */
 tf_http_request *tf_http_mailbox_take(struct tf_http_mailbox *mailbox);

@@ -12,6 +12,7 @@ static void free_server(tf_http_server *server)
 {
     for (size_t i = 0; i < server->n_loops; i++)
         tf_http_loop_done(&server->loops[i]);
+    tf_http_budget_unref(server->budget);
     free(server);
 }
 
@@ -59,8 +60,13 @@ tf_code tf_http_server_start(const struct tf_http_server_config *config, tf_http
     if (!server) return fail(ret_error, "no memory for the HTTP server");
     server->config = *config;
     server->config.address = NULL; /* not kept: the caller's string */
+    server->budget = tf_http_budget_new(config->buffer_max);
+    if (!server->budget) {
+        free_server(server);
+        return fail(ret_error, "no memory for the HTTP server");
+    }
     if (!tf_http_listen(config->address, n, listeners, &server->port, ret_error)) {
-        free(server);
+        free_server(server);
         return TF_STORE_DOWN;
     }
     if (!init_loops(server, n, listeners)) {

@@ -91,6 +91,17 @@ void handle(tf_http_request *request, void *arg)
         memset(big, 'b', BIG_BYTES);
         tf_http_respond(request, 200, NULL, 0, big, BIG_BYTES);
         free(big);
+    } else if (strcmp(path, "/long") == 0) {
+        size_t size = strtoul(tf_http_query(request), NULL, 10);
+        char *text = calloc(1, size + 1);
+
+        TF_ASSERT(text);
+        memset(text, 'l', size);
+        if (tf_http_reserve(request, size))
+            respond_text(request, 200, text);
+        else
+            respond_text(request, 503, "no room");
+        free(text);
     } else if (strcmp(path, "/headers") == 0) {
         const struct tf_http_header headers[] = {
             {"X-Echo", "a\r\nInjected: b"}, {"Content-Length", "1"}, {"Date", "x"}};
@@ -100,6 +111,8 @@ void handle(tf_http_request *request, void *arg)
         const struct tf_http_header header = {"Connection", "close"};
 
         tf_http_respond(request, 200, &header, 1, "bye", 3);
+    } else if (strcmp(path, "/hog") == 0) {
+        respond_text(request, 200, "small");
     } else if (strcmp(path, "/empty") == 0) {
         tf_http_respond(request, 204, NULL, 0, NULL, 0);
     } else {
@@ -115,7 +128,18 @@ int admit(const tf_http_request *request, void *arg, size_t *body_max)
     return 0;
 }
 
-tf_http_server *start(int loops)
+void decline(tf_http_request *request, int status, void *arg)
+{
+    char text[128];
+    size_t size;
+
+    (void)arg;
+    tf_http_body(request, &size);
+    snprintf(text, sizeof text, "declined %d %s, %zu bytes", status, tf_http_path(request), size);
+    respond_text(request, status, text);
+}
+
+static tf_http_server *start_server(int loops, size_t buffer_max)
 {
     const struct tf_http_server_config config = {
         .address = "127.0.0.1:0",
@@ -128,12 +152,24 @@ tf_http_server *start(int loops)
         .connections_max = CONNECTIONS_MAX,
         .handler = handle,
         .admit = admit,
+        .buffer_max = buffer_max,
+        .decline = buffer_max ? decline : NULL,
     };
     tf_http_server *server;
     const char *error = "";
 
     if (tf_http_server_start(&config, &server, &error)) fail_msg("%s", error);
     return server;
+}
+
+tf_http_server *start(int loops)
+{
+    return start_server(loops, 0);
+}
+
+tf_http_server *start_with_budget(int loops)
+{
+    return start_server(loops, BUFFER_MAX);
 }
 
 static tf_http_server *server;
