@@ -108,7 +108,7 @@ tf_code door_enter(struct exchange *x, bool *ret_wait)
     tf_code code;
 
     *ret_wait = false;
-    x->ctx.identity = (struct tf_identity){.caller = "gateway"};
+    x->ctx.identity = (struct tf_identity){.caller = "gateway", .address = tf_http_peer(x->http)};
     if (!field_header(x->http, "Authorization", &authorization)) {
         x->token_bad = true;
         return tf_fail(&x->ctx, TF_UNAUTHENTICATED, "two Authorization headers");

@@ -23,6 +23,7 @@ struct tf_identity {
     uint32_t roles;       /* enum tf_role */
     int64_t organiser_id; /* of the organiser roles; 0 with the platform role: all */
     bool internal;        /* a service calls on its own behalf */
+    const char *address;  /* of the client, as the gateway sees it ("203.0.113.7"); NULL: not told */
 };
 
 typedef struct tf_ctx {

@@ -32,6 +32,7 @@ void *tf_identity_seal(tf_arena *arena, const struct tf_identity_key *key, const
     message.session_id = identity->session_id;
     message.organiser_id = identity->organiser_id;
     message.internal = identity->internal;
+    if (identity->address) message.address = (char *)(uintptr_t)identity->address;
     message.roles = roles;
     for (int i = 0; i < ROLES; i++)
         if (identity->roles & (UINT32_C(1) << i)) roles[message.n_roles++] = (role)(i + 1);
@@ -80,6 +81,7 @@ tf_code tf_identity_open(tf_arena *arena, const struct tf_identity_key *key, con
         .roles = roles,
         .organiser_id = message->organiser_id,
         .internal = message->internal,
+        .address = *message->address ? message->address : NULL,
     };
     return TF_OK;
 }

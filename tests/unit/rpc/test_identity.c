@@ -3,7 +3,7 @@
 
 #include "common/crypto/crypto.h"
 
-static const struct tf_identity buyer = {.caller = "gateway", .user_id = 42, .session_id = 7};
+static const struct tf_identity buyer = {.caller = "gateway", .user_id = 42, .session_id = 7, .address = "2001:db8::1"};
 static const struct tf_identity admin = {
     .caller = "gateway", .user_id = 43, .roles = TF_ROLE_ORGANISER_ADMIN | TF_ROLE_SCANNER, .organiser_id = 9};
 static const struct tf_identity nobody = {.caller = "gateway"};
@@ -37,6 +37,8 @@ static void what_was_sealed_opens(void **state)
         CHECK(rows[i].name, got.roles == rows[i].identity->roles);
         CHECK(rows[i].name, got.organiser_id == rows[i].identity->organiser_id);
         CHECK(rows[i].name, got.internal == rows[i].identity->internal);
+        CHECK(rows[i].name, (got.address != NULL) == (rows[i].identity->address != NULL));
+        if (got.address) CHECK_TEXT(rows[i].name, got.address, rows[i].identity->address);
         tf_arena_free(arena);
     }
 }
