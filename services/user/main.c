@@ -1,5 +1,6 @@
 /* user: accounts, sessions, attendees. */
 #include "common/base/log.h"
+#include "services/user/janitor.h"
 #include "services/user/operator.h"
 #include "services/user/user.h"
 #include "ticketflow/user/v1/user.server.h"
@@ -60,6 +61,7 @@ static tf_code start(tf_app *app, const char **ret_error)
         *ret_error = error;
     }
     tf_ctx_done(&ctx);
+    if (!code) state->janitor = janitor_start(app);
     return code;
 }
 
@@ -68,6 +70,7 @@ static void stop(tf_app *app)
     struct user_state *state = tf_app_state(app);
 
     if (!state) return;
+    tf_periodic_stop(state->janitor);
     tf_wipe(state, sizeof *state);
     free(state);
     tf_app_set_state(app, NULL);

@@ -8,6 +8,7 @@
 
 struct user_state {
     tf_app *app;
+    tf_periodic *janitor;
     unsigned char signing_seed[TF_SIGN_SEED_BYTES];
     struct tf_access_key signing_key;
     struct tf_seal_key personal_key;

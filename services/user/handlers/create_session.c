@@ -4,48 +4,40 @@
 
 enum { DEVICE_MAX_CHARS = 100, PASSWORD_CHARS_MAX = 128 };
 
-static tf_code refuse_locked(tf_ctx *ctx, tf_time now, tf_time until)
+/* A password hashed with other parameters than today's is hashed anew while it is known. */
+static tf_code refresh_hash(tf_ctx *ctx, const struct account *a, const char *password)
 {
-    int64_t ms = (until - now) / TF_US_PER_MS + 1;
-
-    tf_fail(ctx, TF_RATE_LIMITED, "too many wrong passwords");
-    tf_error_retry_after(ctx, (int)ms);
-    return TF_RATE_LIMITED;
-}
-
-static tf_code replace_password(tf_ctx *ctx, const struct account *a, const char *password, char **ret_stored)
-{
-    *ret_stored = NULL;
-    if (!tf_password_needs_rehash(a->password, (int)user_config.password_m_kib, (int)user_config.password_t))
-        return TF_OK;
-    return password_make(ctx, password, ret_stored);
-}
-
-/* Inside a turn, from reading the account to counting a failure: however many guesses come at once, no more are made
- * than have turns before the account's log-ins are slowed down. */
-static tf_code authenticate_in_turn(tf_ctx *ctx, const char *login, const char *password, struct account *a)
-{
-    tf_time now = ctx->clock->wall_us(ctx->clock);
     char *stored;
     tf_code code;
 
+    if (!tf_password_needs_rehash(a->password, (int)user_config.password_m_kib, (int)user_config.password_t))
+        return TF_OK;
+    code = password_make(ctx, password, &stored);
+    return code ? code : account_set_password(ctx, a->user_id, stored);
+}
+
+/* Inside a turn, from looking whether the name must wait to counting a failure: however many guesses come at once, no
+ * more are made than have turns before log-ins are slowed down. A name without an account takes every step but one. */
+static tf_code authenticate_in_turn(tf_ctx *ctx, const char *login, const char *password, struct account *a)
+{
+    tf_time now = ctx->clock->wall_us(ctx->clock);
+    bool known;
+    tf_code code;
+
+    code = guard_check(ctx, login, now);
+    if (code) return code;
+
     code = account_by_login(ctx, login, a);
-    if (code == TF_NOT_FOUND) {
-        tf_error_clear(ctx);
-        (void)password_right(NULL, password);
-        return tf_fail(ctx, TF_CREDENTIALS_WRONG, "unknown name");
-    }
-    if (code) return code;
-    if (a->locked_until > now) return refuse_locked(ctx, now, a->locked_until);
+    if (code && code != TF_NOT_FOUND) return code;
 
-    if (!password_right(a->password, password)) {
-        code = account_login_failed(ctx, a->user_id, now);
-        return code ? code : tf_fail(ctx, TF_CREDENTIALS_WRONG, "wrong password");
+    known = code == TF_OK;
+    if (!known) tf_error_clear(ctx);
+    if (!password_right(known ? a->password : NULL, password)) {
+        code = guard_failed(ctx, login, now);
+        return code ? code : tf_fail(ctx, TF_CREDENTIALS_WRONG, known ? "wrong password" : "unknown name");
     }
-    code = replace_password(ctx, a, password, &stored);
-    if (code) return code;
-
-    return account_login_succeeded(ctx, a->user_id, stored);
+    code = refresh_hash(ctx, a, password);
+    return code ? code : guard_passed(ctx, login);
 }
 
 static tf_code authenticate(tf_ctx *ctx, const char *login, const char *password, struct account *a)

@@ -33,12 +33,33 @@ static tf_code parse_language(tf_ctx *ctx, const char *language, struct account 
     return TF_OK;
 }
 
+/* That a name is taken has to be said, so asking is counted as a wrong password is: by the client's address. */
+static tf_code refuse_taken(tf_ctx *ctx, tf_time now)
+{
+    struct tf_error taken = ctx->error;
+    tf_code code;
+
+    tf_error_clear(ctx);
+    code = guard_failed(ctx, NULL, now);
+    if (!code) ctx->error = taken;
+    return code ? code : TF_ALREADY_EXISTS;
+}
+
+static tf_code hash_in_turn(tf_ctx *ctx, const char *password, tf_time now, char **ret_stored)
+{
+    tf_code code = guard_check(ctx, NULL, now);
+
+    if (code) return code;
+    code = password_turn_take(ctx);
+    if (code) return code;
+    code = password_make(ctx, password, ret_stored);
+    password_turn_give();
+    return code;
+}
+
 tf_code register_user(tf_ctx *ctx, const RegisterUserRequest *request, RegisterUserResponse *response)
 {
-    struct account a = {.name = request->name,
-                        .city = request->city,
-                        .created_at = ctx->clock->wall_us(ctx->clock),
-                        .locked_until = INT64_MIN};
+    struct account a = {.name = request->name, .city = request->city, .created_at = ctx->clock->wall_us(ctx->clock)};
     char *password;
     tf_code code;
 
@@ -57,11 +78,7 @@ tf_code register_user(tf_ctx *ctx, const RegisterUserRequest *request, RegisterU
     code = parse_language(ctx, request->language, &a);
     if (code) return code;
 
-    code = password_turn_take(ctx);
-    if (code) return code;
-
-    code = password_make(ctx, request->password, &password);
-    password_turn_give();
+    code = hash_in_turn(ctx, request->password, a.created_at, &password);
     if (code) return code;
 
     a.password = password;
@@ -69,6 +86,7 @@ tf_code register_user(tf_ctx *ctx, const RegisterUserRequest *request, RegisterU
     if (code) return code;
 
     code = account_insert(ctx, &a);
+    if (code == TF_ALREADY_EXISTS) return refuse_taken(ctx, a.created_at);
     if (code) return code;
 
     response->user = view_user(ctx, &a);

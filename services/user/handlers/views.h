@@ -3,6 +3,7 @@
 
 #include "services/user/store/accounts.h"
 #include "services/user/store/attendees.h"
+#include "services/user/store/guards.h"
 #include "services/user/store/sessions.h"
 #include "ticketflow/user/v1/user.server.h"
 

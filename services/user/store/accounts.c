@@ -1,8 +1,6 @@
 /* Accounts: e-mail and mobile are sealed, and found by keyed hash. */
 #include "services/user/store/accounts.h"
 
-#include "services/user/domain/throttle.h"
-
 #include <stdio.h>
 #include <string.h>
 
@@ -16,34 +14,18 @@ static const struct tf_pg_stmt login_taken = {
     "login_taken",
     "SELECT EXISTS (SELECT FROM account WHERE mobile_hash = $1), EXISTS (SELECT FROM account WHERE email_hash = $2)",
     false};
-#define COLUMNS                                                                                                        \
-    "user_id, mobile_sealed, email_sealed, name, language, city, password, roles, organiser_id, created_at, "          \
-    "failed_logins, locked_until"
+#define COLUMNS "user_id, mobile_sealed, email_sealed, name, language, city, password, roles, organiser_id, created_at"
 static const struct tf_pg_stmt find_by_id = {"account_by_id", "SELECT " COLUMNS " FROM account WHERE user_id = $1",
                                              false};
 static const struct tf_pg_stmt find_by_login = {
     "account_by_login", "SELECT " COLUMNS " FROM account WHERE mobile_hash = $1 OR email_hash = $1", false};
-/* Counted by the row: guesses that run at the same time are all counted. */
-static const struct tf_pg_stmt login_failed = {
-    .name = "login_failed",
-    .sql = "UPDATE account SET failed_logins = failed_logins + 1 WHERE user_id = $1 RETURNING failed_logins",
-    .writes = true,
-};
-static const struct tf_pg_stmt lock_login = {
-    .name = "lock_login",
-    .sql = "UPDATE account SET locked_until = $2 WHERE user_id = $1",
-    .writes = true,
-};
 static const struct tf_pg_stmt one_operator = {
     .name = "one_operator",
     .sql = "SELECT 1 FROM pg_advisory_xact_lock(hashtext('user.operator'))",
     .writes = true,
 };
-static const struct tf_pg_stmt login_succeeded = {
-    "login_succeeded",
-    "UPDATE account SET failed_logins = 0, locked_until = NULL, password = coalesce($2, password) "
-    "WHERE user_id = $1 AND (failed_logins <> 0 OR $2 IS NOT NULL)",
-    true};
+static const struct tf_pg_stmt set_password = {"account_set_password",
+                                               "UPDATE account SET password = $2 WHERE user_id = $1", true};
 static const struct tf_pg_stmt operator_exists = {"operator_exists",
                                                   "SELECT EXISTS (SELECT FROM account WHERE roles & $1 <> 0)", false};
 
@@ -147,8 +129,6 @@ static tf_code read_account(tf_ctx *ctx, const tf_pg_result *r, struct account *
         .roles = (uint32_t)tf_pg_get_int(r, 0, 7),
         .organiser_id = tf_pg_get_int(r, 0, 8),
         .created_at = tf_pg_get_time(r, 0, 9),
-        .failed_logins = (int)tf_pg_get_int(r, 0, 10),
-        .locked_until = tf_pg_get_time(r, 0, 11),
     };
     if (!a->mobile && !a->email)
         return tf_fail(ctx, TF_INTERNAL, "account %lld does not open: wrong personal-data key?", (long long)a->user_id);
@@ -185,46 +165,14 @@ tf_code account_by_login(tf_ctx *ctx, const char *login, struct account *a)
     return read_account(ctx, r, a);
 }
 
-struct failure {
-    int64_t user_id;
-    tf_time now;
-};
-
-/* The first statement counts and keeps the row for the second: failures at the same time count one by one. */
-static tf_code fail_in_tx(tf_pg_conn *conn, tf_ctx *ctx, void *arg)
-{
-    const struct failure *failure = arg;
-    tf_pg_params p;
-    tf_pg_result *r;
-    tf_code code;
-    int wait;
-
-    tf_pg_params_init(&p, ctx);
-    tf_pg_int8(&p, failure->user_id);
-    code = tf_pg_exec(conn, ctx, &login_failed, &p, &r);
-    if (code || tf_pg_rows(r) == 0) return code;
-
-    wait = login_wait_s((int)tf_pg_get_int(r, 0, 0), (int)user_config.login_free_failures);
-    if (!wait) return TF_OK;
-    tf_pg_time(&p, failure->now + (int64_t)wait * TF_US_PER_S);
-    return tf_pg_exec(conn, ctx, &lock_login, &p, NULL);
-}
-
-tf_code account_login_failed(tf_ctx *ctx, int64_t user_id, tf_time now)
-{
-    struct failure failure = {user_id, now};
-
-    return tf_pg_tx(ctx, tf_app_pg(ctx->app), fail_in_tx, &failure);
-}
-
-tf_code account_login_succeeded(tf_ctx *ctx, int64_t user_id, const char *password)
+tf_code account_set_password(tf_ctx *ctx, int64_t user_id, const char *password)
 {
     tf_pg_params p;
 
     tf_pg_params_init(&p, ctx);
     tf_pg_int8(&p, user_id);
     tf_pg_text(&p, password);
-    return tf_pg_query(ctx, tf_app_pg(ctx->app), &login_succeeded, &p, NULL);
+    return tf_pg_query(ctx, tf_app_pg(ctx->app), &set_password, &p, NULL);
 }
 
 struct first_operator {

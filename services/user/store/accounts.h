@@ -8,8 +8,7 @@ struct account {
     const char *mobile, *email; /* opened; NULL: none */
     const char *name, *language, *city, *password;
     uint32_t roles;
-    tf_time created_at, locked_until;
-    int failed_logins;
+    tf_time created_at;
 };
 
 /* Inserts. TF_ALREADY_EXISTS with the field ("mobile" or "email") when it is taken. */
@@ -18,10 +17,8 @@ TF_MUSTCHECK tf_code account_insert(tf_ctx *ctx, const struct account *account);
 TF_MUSTCHECK tf_code account_by_id(tf_ctx *ctx, int64_t user_id, struct account *ret_account);
 /* mobile or e-mail in its one form. */
 TF_MUSTCHECK tf_code account_by_login(tf_ctx *ctx, const char *login, struct account *ret_account);
-/* One more wrong password; wrong ones at the same time all count. After some the account's log-ins wait. */
-TF_MUSTCHECK tf_code account_login_failed(tf_ctx *ctx, int64_t user_id, tf_time now);
-/* Log-in succeeded: failures forgotten; password replaced unless NULL. */
-TF_MUSTCHECK tf_code account_login_succeeded(tf_ctx *ctx, int64_t user_id, const char *password);
+/* The same password, hashed anew. */
+TF_MUSTCHECK tf_code account_set_password(tf_ctx *ctx, int64_t user_id, const char *password);
 TF_MUSTCHECK tf_code account_operator_exists(tf_ctx *ctx, bool *ret_exists);
 /* Inserts unless there is a platform operator already, one instance at a time. publish runs before the commit: what it
  * wrote belongs to the account, and a crash between leaves what the next start overwrites. */

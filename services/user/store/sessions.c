@@ -20,6 +20,14 @@ static const struct tf_pg_stmt end_reused = {
 static const struct tf_pg_stmt end_session = {
     "end_session", "UPDATE session SET ended_at = $3 WHERE session_id = $1 AND user_id = $2 AND ended_at IS NULL",
     true};
+/* $1: seconds since it was over; $2: rows. Instances that purge at once skip each other's. */
+static const struct tf_pg_stmt purge_sessions = {
+    "purge_sessions",
+    "DELETE FROM session s USING (SELECT session_id FROM session"
+    "   WHERE least(ended_at, expires_at) < now() - make_interval(secs => $1::int8)"
+    "   ORDER BY least(ended_at, expires_at) LIMIT $2 FOR UPDATE SKIP LOCKED) over"
+    " WHERE s.session_id = over.session_id",
+    true};
 static const struct tf_pg_stmt list_sessions_stmt = {
     "list_sessions",
     "SELECT session_id, device, created_at, last_used_at FROM session "
@@ -82,6 +90,20 @@ tf_code session_end(tf_ctx *ctx, int64_t session_id, int64_t user_id, tf_time no
     tf_pg_int8(&p, user_id);
     tf_pg_time(&p, now);
     return tf_pg_query(ctx, tf_app_pg(ctx->app), &end_session, &p, NULL);
+}
+
+tf_code session_purge(tf_ctx *ctx, int64_t retention_s, int rows, int64_t *ret_n)
+{
+    tf_pg_params p;
+    tf_pg_result *r;
+    tf_code code;
+
+    tf_pg_params_init(&p, ctx);
+    tf_pg_int8(&p, retention_s);
+    tf_pg_int4(&p, rows);
+    code = tf_pg_query(ctx, tf_app_pg(ctx->app), &purge_sessions, &p, &r);
+    if (!code) *ret_n = tf_pg_affected(r);
+    return code;
 }
 
 tf_code session_list(tf_ctx *ctx, int64_t user_id, tf_time now, struct session **ret_sessions, size_t *ret_n)

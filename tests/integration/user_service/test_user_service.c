@@ -11,7 +11,14 @@
 
 #define PASSWORD "a good password"
 
-enum { ATTENDEES_MAX = 5, THREADS = 12 };
+enum {
+    ATTENDEES_MAX = 5,
+    THREADS = 12,
+    FLOOD = 60, /* more than hash and wait at a time */
+    ADDRESS_FAILURES = 6,
+    ADDRESS_WINDOW_S = 5,
+    RETENTION_S = 60,
+};
 
 static struct {
     char addresses[2][WORLD_ADDRESS];
@@ -36,6 +43,10 @@ static void user_arguments(int instance, char args[][WORLD_TEXT + 64], const cha
              world_path(path, instance ? "operator.1" : "operator.0"));
     snprintf(args[n++], WORLD_TEXT + 64, "--listen=%s", world.addresses[instance]);
     snprintf(args[n++], WORLD_TEXT + 64, "--attendees_max=%d", ATTENDEES_MAX);
+    snprintf(args[n++], WORLD_TEXT + 64, "--login_address_failures=%d", ADDRESS_FAILURES);
+    snprintf(args[n++], WORLD_TEXT + 64, "--login_address_window_s=%d", ADDRESS_WINDOW_S);
+    snprintf(args[n++], WORLD_TEXT + 64, "--session_retention_s=%d", RETENTION_S);
+    snprintf(args[n++], WORLD_TEXT + 64, "--purge_interval_s=1");
     argv[0] = TF_USER_PROGRAM;
     for (int i = 0; i < n; i++)
         argv[i + 1] = args[i];
@@ -311,38 +322,226 @@ static void *rush_add(void *arg)
     return NULL;
 }
 
-/* Wrong passwords at once: all that are tried count, and no more are tried than the free ones and those in a turn. */
+/* Wrong passwords at once: all that are tried count, and no more are tried than the free ones and those in a turn. The
+ * answers for a name that nobody has are the same, so that they tell nothing. */
 static void test_throttle(void **state)
 {
     struct rush all[THREADS] = {0};
     CreateSessionResponse *session;
-    int64_t user_id, failures;
-    char *login;
+    const char *names[2];
+    int64_t failures = 0;
     tf_ctx ctx;
 
     (void)state;
     as_user(&ctx, 0);
-    login = registered(&ctx, &user_id);
-    for (int i = 0; i < THREADS; i++) {
-        all[i].login = login;
-        all[i].password = "a wrong password";
+    names[0] = "stranger@example.org";
+    names[1] = registered(&ctx, NULL);
+    for (int k = 0; k < 2; k++) {
+        sql("WITH gone AS (DELETE FROM login_guard RETURNING 1) SELECT count(*) FROM gone");
+        for (int i = 0; i < THREADS; i++) {
+            all[i].login = names[k];
+            all[i].password = "a wrong password";
+        }
+        rush(all, rush_log_in);
+        failures = sql("SELECT failures FROM login_guard");
+        assert_int_equal(count(all, TF_CREDENTIALS_WRONG), failures);
+        assert_int_equal(count(all, TF_CREDENTIALS_WRONG) + count(all, TF_RATE_LIMITED), THREADS);
+        assert_in_range(failures, 5,
+                        8); /* two hash at a time; on a slow machine a first short wait may pass meanwhile */
+        assert_int_equal(log_in(&ctx, names[k], PASSWORD, &session), TF_RATE_LIMITED);
+        assert_in_range(ctx.error.retry_after_ms, 1, 1000 << (failures - 5));
+        tf_error_clear(&ctx);
     }
-    rush(all, rush_log_in);
-    failures = sql("SELECT failed_logins FROM account WHERE user_id = %lld", (long long)user_id);
-    assert_int_equal(count(all, TF_CREDENTIALS_WRONG), failures);
-    assert_int_equal(count(all, TF_CREDENTIALS_WRONG) + count(all, TF_RATE_LIMITED), THREADS);
-    assert_in_range(failures, 5, 8); /* two hash at a time; on a slow machine a first short wait may pass meanwhile */
-    ASSERT_CODE(&ctx, log_in(&ctx, login, PASSWORD, &session), TF_RATE_LIMITED);
     sleep_ms(1000 << (failures - 5)); /* 1, 2, 4 … s */
     sleep_ms(500);
-    ASSERT_OK(&ctx, log_in(&ctx, login, PASSWORD, &session));
-    assert_int_equal(sql("SELECT failed_logins FROM account WHERE user_id = %lld", (long long)user_id), 0);
+    ASSERT_OK(&ctx, log_in(&ctx, names[1], PASSWORD, &session));
+    assert_int_equal(sql("SELECT count(*) FROM login_guard"), 0);
 
     /* As many right ones at once are no rush of guesses. */
     for (int i = 0; i < THREADS; i++)
         all[i].password = PASSWORD;
     rush(all, rush_log_in);
     assert_int_equal(count(all, TF_OK), THREADS);
+    tf_ctx_done(&ctx);
+}
+
+/* One client that tries many names waits, from all addresses of its network; others and the names do not. */
+static void test_address_throttle(void **state)
+{
+    static const char *const networks[][2] = {{"203.0.113.7", "::ffff:203.0.113.7"}, {"2001:db8::1", "2001:db8::2"}};
+    CreateSessionResponse *session;
+    RegisterUserRequest request = RegisterUserRequest_init;
+    RegisterUserResponse *response;
+    char *login;
+    tf_ctx ctx;
+
+    (void)state;
+    as_user(&ctx, 0);
+    login = registered(&ctx, NULL);
+    request.email = login;
+    request.password = (char *)PASSWORD;
+    for (size_t k = 0; k < TF_COUNT(networks); k++) {
+        for (int i = 0; i < ADDRESS_FAILURES; i++) {
+            ctx.identity.address = networks[k][i % 2];
+            if (i < 2) { /* asking which names are taken is guessing too */
+                assert_int_equal(call_register_user(&ctx, world.client, &request, &response), TF_ALREADY_EXISTS);
+                assert_string_equal(ctx.error.field, "email");
+                tf_error_clear(&ctx);
+            } else {
+                const char *name = tf_arena_printf(ctx.arena, "guess%d@example.org", i);
+
+                ASSERT_CODE(&ctx, log_in(&ctx, name, PASSWORD, &session), TF_CREDENTIALS_WRONG);
+            }
+            if (i == 3) ASSERT_OK(&ctx, log_in(&ctx, login, PASSWORD, &session)); /* clears the name's count alone */
+        }
+        assert_int_equal(log_in(&ctx, login, PASSWORD, &session), TF_RATE_LIMITED);
+        assert_in_range(ctx.error.retry_after_ms, 1, ADDRESS_WINDOW_S * 1000);
+        tf_error_clear(&ctx);
+        ASSERT_CODE(&ctx, call_register_user(&ctx, world.client, &request, &response), TF_RATE_LIMITED);
+        ctx.identity.address = k ? "2001:db8:0:1::1" : "203.0.113.8";
+        ASSERT_OK(&ctx, log_in(&ctx, login, PASSWORD, &session));
+    }
+    sleep_ms(ADDRESS_WINDOW_S * 1000 + 100);
+    ctx.identity.address = networks[1][0];
+    ASSERT_OK(&ctx, log_in(&ctx, login, PASSWORD, &session));
+    tf_ctx_done(&ctx);
+}
+
+static int compare_times(const void *a, const void *b)
+{
+    int64_t left = *(const int64_t *)a, right = *(const int64_t *)b;
+
+    return (left > right) - (left < right);
+}
+
+/* How long a wrong log-in usually takes. */
+static int64_t refusal_us(const char *login)
+{
+    enum { TIMES = 5 };
+    CreateSessionResponse *session;
+    int64_t times[TIMES];
+
+    for (int i = 0; i < TIMES; i++) {
+        tf_ctx ctx;
+
+        sql("WITH gone AS (DELETE FROM login_guard RETURNING 1) SELECT count(*) FROM gone");
+        as_user(&ctx, 0);
+        times[i] = -tf_mono_us();
+        ASSERT_CODE(&ctx, log_in(&ctx, login, "a wrong password", &session), TF_CREDENTIALS_WRONG);
+        times[i] += tf_mono_us();
+        tf_ctx_done(&ctx);
+    }
+    qsort(times, TIMES, sizeof(times[0]), compare_times);
+    return times[TIMES / 2];
+}
+
+/* Without the hash that an unknown name costs too, it would be answered in a tenth of the time. */
+static void test_time_tells_no_name(void **state)
+{
+    int64_t known, unknown;
+    tf_ctx ctx;
+
+    (void)state;
+    as_user(&ctx, 0);
+    known = refusal_us(registered(&ctx, NULL));
+    unknown = refusal_us("somebody.else@example.org");
+    if (unknown < known / 2 || known < unknown / 2)
+        fail_msg("%lld us for a known name, %lld us for an unknown one", (long long)known, (long long)unknown);
+    tf_ctx_done(&ctx);
+}
+
+/* The most memory that instance 0 ever had, in KiB. */
+static int64_t peak_kib(void)
+{
+    char path[64], line[200];
+    long long kib = 0;
+    FILE *f;
+
+    snprintf(path, sizeof(path), "/proc/%d/status", (int)world.users[0]);
+    f = fopen(path, "re");
+    assert_non_null(f);
+    while (!kib && fgets(line, sizeof(line), f))
+        if (sscanf(line, "VmHWM: %lld", &kib) != 1) kib = 0;
+    fclose(f);
+    return kib;
+}
+
+/* A flood of log-ins: few hash, few wait, the rest is refused at once; other calls are answered meanwhile. */
+static void test_flood(void **state)
+{
+    struct rush all[FLOOD] = {0};
+    ListSigningKeysRequest keys_request = ListSigningKeysRequest_init;
+    ListSigningKeysResponse *keys;
+    int wrong = 0, overloaded = 0;
+    int64_t before = peak_kib(), began;
+    tf_ctx ctx;
+
+    (void)state;
+    as_user(&ctx, 0);
+    for (int i = 0; i < FLOOD; i++) {
+        all[i].login = tf_arena_printf(ctx.arena, "flood%d@example.org", i);
+        all[i].password = "a wrong password";
+        assert_int_equal(pthread_create(&all[i].thread, NULL, rush_log_in, &all[i]), 0);
+    }
+    sleep_ms(50);
+    began = tf_mono_us();
+    ASSERT_OK(&ctx, call_list_signing_keys(&ctx, world.client, &keys_request, &keys));
+    assert_true(tf_mono_us() - began < TF_US_PER_S);
+    for (int i = 0; i < FLOOD; i++) {
+        pthread_join(all[i].thread, NULL);
+        wrong += all[i].code == TF_CREDENTIALS_WRONG;
+        overloaded += all[i].code == TF_OVERLOADED;
+    }
+    assert_int_equal(wrong + overloaded, FLOOD);
+    assert_true(wrong > 0 && overloaded > 0);
+#ifndef __SANITIZE_ADDRESS__ /* which keeps freed memory for a while */
+    assert_true(peak_kib() - before < 100 * 1024);
+#else
+    (void)before;
+#endif
+    tf_ctx_done(&ctx);
+}
+
+/* What is over goes, whatever the number; what lives stays, and an earlier token of it still ends it. */
+static void test_purge(void **state)
+{
+    enum { MANY = 2500 }; /* more than one chunk */
+    CreateSessionResponse *ended, *recent, *live;
+    RefreshSessionResponse *refreshed;
+    int64_t user_id;
+    char *login;
+    tf_ctx ctx;
+
+    (void)state;
+    as_user(&ctx, 0);
+    login = registered(&ctx, &user_id);
+    sql("WITH gone AS (DELETE FROM login_guard RETURNING 1) SELECT count(*) FROM gone");
+    ASSERT_OK(&ctx, log_in(&ctx, login, PASSWORD, &ended));
+    ASSERT_OK(&ctx, log_in(&ctx, login, PASSWORD, &recent));
+    ASSERT_OK(&ctx, log_in(&ctx, login, PASSWORD, &live));
+    ASSERT_OK(&ctx, refresh(&ctx, live->tokens->refresh_token, &refreshed));
+    sql("WITH many AS (INSERT INTO session SELECT n, %lld, 'old', '', now(), now(), now() - interval '%d s'"
+        " FROM generate_series(1, %d) n RETURNING 1) SELECT count(*) FROM many",
+        (long long)user_id, RETENTION_S + 1, MANY);
+    sql("WITH over AS (UPDATE session SET ended_at = now() - make_interval(secs => CASE session_id WHEN %lld THEN %d"
+        " ELSE %d END) WHERE session_id IN (%lld, %lld) RETURNING 1) SELECT count(*) FROM over",
+        (long long)ended->tokens->session_id, RETENTION_S + 1, RETENTION_S - 30, (long long)ended->tokens->session_id,
+        (long long)recent->tokens->session_id);
+    sql("WITH many AS (INSERT INTO login_guard SELECT int4send(n), 1, NULL, now() - interval '1 s'"
+        " FROM generate_series(1, %d) n RETURNING 1) SELECT count(*) FROM many",
+        MANY);
+    sql("WITH one AS (INSERT INTO login_guard VALUES ('waits', 9, now() + interval '1 h', now()),"
+        " ('counts', 1, NULL, now() + interval '1 h') RETURNING 1) SELECT count(*) FROM one");
+
+    wait_for_sql(2, 10000, "SELECT count(*) FROM session WHERE user_id = %lld", (long long)user_id);
+    wait_for_sql(2, 10000, "SELECT count(*) FROM login_guard");
+    assert_int_equal(sql("SELECT count(*) FROM session WHERE session_id = %lld", (long long)recent->tokens->session_id),
+                     1);
+    ASSERT_CODE(&ctx, refresh(&ctx, ended->tokens->refresh_token, &refreshed), TF_UNAUTHENTICATED);
+    ASSERT_CODE(&ctx, refresh(&ctx, live->tokens->refresh_token, &refreshed), TF_UNAUTHENTICATED);
+    assert_int_equal(sql("SELECT (ended_at IS NOT NULL)::int FROM session WHERE session_id = %lld",
+                         (long long)live->tokens->session_id),
+                     1);
     tf_ctx_done(&ctx);
 }
 
@@ -490,8 +689,16 @@ static void test_operator(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_operator), cmocka_unit_test(test_register),    cmocka_unit_test(test_sessions),
-        cmocka_unit_test(test_throttle), cmocka_unit_test(test_one_refresh), cmocka_unit_test(test_attendees),
+        cmocka_unit_test(test_operator),
+        cmocka_unit_test(test_register),
+        cmocka_unit_test(test_sessions),
+        cmocka_unit_test(test_throttle),
+        cmocka_unit_test(test_address_throttle),
+        cmocka_unit_test(test_time_tells_no_name),
+        cmocka_unit_test(test_flood),
+        cmocka_unit_test(test_purge),
+        cmocka_unit_test(test_one_refresh),
+        cmocka_unit_test(test_attendees),
     };
 
     return cmocka_run_group_tests(tests, start, stop);

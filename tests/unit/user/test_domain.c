@@ -117,11 +117,30 @@ static void throttle(void **state)
         assert_int_equal(login_wait_s(rows[i][0], 5), rows[i][1]);
 }
 
+static void networks(void **state)
+{
+    static const char *const rows[][2] = {
+        {"203.0.113.7", "203.0.113.7"},
+        {"::ffff:203.0.113.7", "203.0.113.7"},
+        {"2001:db8:1:2:3:4:5:6", "2001:db8:1:2::"},
+        {"2001:db8:1:2::", "2001:db8:1:2::"},
+        {"::1", "::"},
+        {"203.0.113", NULL},
+        {"203.0.113.7:80", NULL},
+        {"", NULL},
+    };
+    char network[THROTTLE_NETWORK_TEXT];
+
+    (void)state;
+    for (size_t i = 0; i < TF_COUNT(rows); i++)
+        same(rows[i][0], throttle_network(rows[i][0], network) ? network : NULL, rows[i][1]);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(mobiles),   cmocka_unit_test(emails),   cmocka_unit_test(masks),
-        cmocka_unit_test(documents), cmocka_unit_test(throttle),
+        cmocka_unit_test(documents), cmocka_unit_test(throttle), cmocka_unit_test(networks),
     };
     int failed;
 
