@@ -35,7 +35,8 @@ struct part {
 struct local {
     char home[512], bin[512]; /* state directory; directory of the programs */
     int base_port;
-    bool stores_only; /* for tests: PostgreSQL, Redis and etcd without services */
+    int64_t log_bytes; /* a log that is larger gives way to an empty one */
+    bool stores_only;  /* for tests: PostgreSQL, Redis and etcd without services */
     struct part parts[PARTS];
     const char *external_pg, *external_redis, *external_etcd; /* or NULL: ours */
     const char *const *overrides;                             /* "order.hold_floor_s=2", NULL-ended */
@@ -87,6 +88,11 @@ bool reap(pid_t pid, int timeout_ms, int *ret_status);
 int run(const struct spawn *s, int timeout_ms);
 /* Asks with `signal`, waits up to grace_ms, then SIGKILL. Reaps. */
 void stop_pid(pid_t pid, int signal, int grace_ms);
+
+/* ---- logs.c ---- */
+enum { LOG_GENERATIONS = 3 }; /* kept beside the current one: part.log.1 is the youngest */
+/* Looks at every log once. */
+void logs_rotate(const struct local *l);
 
 /* ---- leftovers.c ---- */
 /* A process of this part that lives without us (after a supervisor that was killed; a backend of a PostgreSQL that

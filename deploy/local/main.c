@@ -1,12 +1,14 @@
 /* tf-local: one installation on one machine.
  *
  *   tf-local start  --home DIR [--base-port N] [--set PART.NAME=VALUE]… [--pg DSN] [--redis ADDR] [--etcd ADDR]
- * [--stores-only] tf-local stop   --home DIR tf-local status --home DIR [--json] tf-local run    --home DIR [as start]
- * SERVICE [ARGUMENT]…     the service's program in its environment, say for --dead-letters
+ *                   [--log-bytes N] [--stores-only]
+ *   tf-local stop   --home DIR
+ *   tf-local status --home DIR [--json]
+ *   tf-local run    --home DIR [as start] SERVICE [ARGUMENT]…     the service's program in its environment
  *
- * start leaves a supervisor in the background, which restarts parts that crash (100 ms to 2 s, reset after 10 s alive),
- * and returns when all parts serve (0), when something failed (1: what had started is stopped again), when it runs
- * already (2) or when it was interrupted (130: likewise stopped). */
+ * start leaves a supervisor in the background, which restarts parts that crash (after 100 ms to 2 s, anew after 10 s
+ * alive), and returns when all parts serve (0), when something failed (1: what had started is stopped again), when it
+ * runs already (2) or when it was interrupted (130: likewise stopped). */
 #include "deploy/local/local.h"
 
 #include "common/base/text.h"
@@ -19,7 +21,13 @@
 #include <string.h>
 #include <unistd.h>
 
-enum { OVERRIDES_MAX = 64, STOP_TIMEOUT_MS = 90000 };
+enum {
+    OVERRIDES_MAX = 64,
+    STOP_TIMEOUT_MS = 90000,
+    LOG_BYTES = 32 << 20, /* times four generations, times eleven logs: at most 1.4 GiB */
+    LOG_BYTES_MIN = 1 << 12,
+    LOG_BYTES_MAX = 1 << 30,
+};
 
 static volatile sig_atomic_t interrupted, supervisor_pid;
 
@@ -107,7 +115,7 @@ static int stop(struct local *l)
 static int usage(void)
 {
     fputs("usage: tf-local start|stop|status|run --home DIR [--base-port N] [--set PART.NAME=VALUE]… [--pg DSN] "
-          "[--redis ADDR] [--etcd ADDR] [--stores-only] [--json] [SERVICE [ARGUMENT]…]\n",
+          "[--redis ADDR] [--etcd ADDR] [--log-bytes N] [--stores-only] [--json] [SERVICE [ARGUMENT]…]\n",
           stderr);
     return 64;
 }
@@ -144,7 +152,7 @@ static bool find_programs(struct local *l)
 
 int main(int argc, char **argv)
 {
-    static struct local l = {.base_port = 17000};
+    static struct local l = {.base_port = 17000, .log_bytes = LOG_BYTES};
     static const char *overrides[OVERRIDES_MAX + 1];
     int n_overrides = 0, service = 0; /* position of run's SERVICE */
     bool json = false;
@@ -177,6 +185,11 @@ int main(int argc, char **argv)
                 return 64;
             }
             l.base_port = (int)number;
+        } else if (strcmp(name, "--log-bytes") == 0) {
+            if (!tf_parse_int64(value, &l.log_bytes) || l.log_bytes < LOG_BYTES_MIN || l.log_bytes > LOG_BYTES_MAX) {
+                fprintf(stderr, "--log-bytes %s: a number from %d to %d\n", value, LOG_BYTES_MIN, LOG_BYTES_MAX);
+                return 64;
+            }
         } else if (strcmp(name, "--set") == 0 && n_overrides < OVERRIDES_MAX) {
             if (!override_valid(value)) {
                 fprintf(stderr, "--set %s: is not PART.NAME=VALUE with a service of parts.def (or *) as PART\n", value);

@@ -14,7 +14,7 @@
 #include <time.h>
 #include <unistd.h>
 
-enum { ENV_MAX = 96, LOG_BYTES_MAX = 64 << 20 };
+enum { ENV_MAX = 96 };
 
 int64_t mono_ms(void)
 {
@@ -74,18 +74,12 @@ TF_NORETURN static void become(const struct spawn *s, pid_t parent, int in)
     _exit(127);
 }
 
-/* The log belongs to the account that writes it; one that has grown large gives way, so that two generations are kept.
- */
+/* The log belongs to the account that writes it. */
 static void log_prepare(const struct spawn *s)
 {
     struct passwd *pw = s->user && geteuid() == 0 ? getpwnam(s->user) : NULL;
-    char old[700];
-    struct stat st;
-    int fd;
+    int fd = open(s->log_path, O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC, 0600);
 
-    snprintf(old, sizeof old, "%s.old", s->log_path);
-    if (stat(s->log_path, &st) == 0 && st.st_size > LOG_BYTES_MAX && rename(s->log_path, old)) perror(old);
-    fd = open(s->log_path, O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC, 0600);
     if (fd < 0) return;
     if (pw && fchown(fd, pw->pw_uid, pw->pw_gid)) perror(s->log_path);
     close(fd);

@@ -22,6 +22,7 @@ enum {
     BACKOFF_RESET_MS = 10000,
     STOP_GRACE_MS = 15000,
     POLL_MS = 50,
+    LOGS_MS = 1000,
     LOG_LINES_SHOWN = 3,
 };
 
@@ -278,6 +279,8 @@ static void restart_part(struct local *l, struct part *p)
 
 static void watch(struct local *l)
 {
+    int64_t logs_at = 0;
+
     while (!stop_asked) {
         int status;
         pid_t pid;
@@ -291,6 +294,10 @@ static void watch(struct local *l)
                 restart_part(l, p);
             else if (p->state == PART_STARTING && ready(l, p))
                 set_state(l, p, PART_RUNNING);
+        }
+        if (mono_ms() >= logs_at) {
+            logs_rotate(l);
+            logs_at = mono_ms() + LOGS_MS;
         }
         sleep_ms(POLL_MS);
     }

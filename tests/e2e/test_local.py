@@ -18,7 +18,7 @@ import pytest
 import redis
 
 from api import until
-from conftest import BASE_PORT, BIN
+from conftest import BASE_PORT, BIN, ROOT
 
 # Behind those of the installation under test; services by hand take the 700 above the stores'.
 STORES_PORT, WHOLE_PORT, OTHER_PORT = BASE_PORT + 600, BASE_PORT + 1400, BASE_PORT + 1800
@@ -424,3 +424,42 @@ def test_after_a_stop_nothing_is_left_and_a_start_is_quick(whole):
     assert code == 0, text
     assert serves(WHOLE_PORT)
     assert time.monotonic() - begun < seconds(5)
+
+
+# ---- logs -------------------------------------------------------------------------------------------------------------
+
+
+def test_logs_give_way_while_parts_run_and_are_followed_over_it():
+    limit, requests = 20000, []
+
+    def ask(n):
+        """Requests that the gateway logs under ids of ours."""
+        with httpx.Client(base_url=f"http://127.0.0.1:{OTHER_PORT + PORTS['gateway']}") as client:
+            for _ in range(n):
+                requests.append(f"rotation-{len(requests)}")
+                client.get("/v1/programs", headers={"X-Request-Id": requests[-1]})
+
+    with private_home() as home:
+        code, text = local("start", home, "--base-port", OTHER_PORT, "--log-bytes", limit)
+        assert code == 0, text
+        log = pathlib.Path(home, "log", "gateway.log")
+        with subprocess.Popen([ROOT / "ticketflow", "logs", "-f", "gateway"], env={**os.environ, "TF_HOME": home}, stdout=subprocess.PIPE, text=True) as tail:
+            try:
+                for _ in range(5):
+                    ask(limit // 200)
+                    until(lambda: log.stat().st_size < limit, timeout=10, what="the log has given way")
+                ask(3)
+                followed = []
+                for line in tail.stdout:
+                    followed += re.findall(r"rotation-\d+", line)
+                    if requests[-1] in followed:
+                        break
+            finally:
+                tail.kill()
+        assert followed[-3:] == requests[-3:]
+        files = [log.with_name(f"gateway.log.{n}") for n in (3, 2, 1)] + [log]
+        assert sorted(log.parent.glob("gateway.log*")) == sorted(files)
+        assert all(path.stat().st_mode & 0o777 == 0o600 for path in files)
+        lines = [json.loads(line) for path in files for line in path.read_text().splitlines()]
+        seen = [line["request_id"] for line in lines if line.get("request_id", "").startswith("rotation-")]
+        assert len(seen) > limit // 100 and seen == requests[-len(seen) :], "in order, none lost"

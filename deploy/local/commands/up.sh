@@ -7,6 +7,7 @@
 #   --set PART.NAME=VALUE    a setting of a service, or of all with * as PART; see ./ticketflow service NAME --help
 #   --pg "host=… port=… user=… dbname=… password=…", --redis HOST:PORT, --etcd HOST:PORT
 #                            servers of your own, each for itself; then no demo catalogue and no self-check
+#   --log-bytes N            a log that is larger (32 MiB) gives way; three older ones are kept
 #   --no-demo                no demo catalogue and no self-check
 
 # shellcheck shell=bash
@@ -16,6 +17,11 @@ while [ $# -gt 0 ]; do
   --pg | --redis | --etcd)
     [ $# -gt 1 ] || tf_misuse "$1 needs an address"
     tf_demo=no
+    tf_up_args+=("$1" "$2")
+    shift 2
+    ;;
+  --log-bytes)
+    [ $# -gt 1 ] || tf_misuse "--log-bytes needs a number"
     tf_up_args+=("$1" "$2")
     shift 2
     ;;
