@@ -1,11 +1,11 @@
-/* Deletes in chunks, each a statement of its own, so that no lock is held for long and a stop is quick. Several
- * instances may do it at once: they skip each other's rows. */
+/* The turns of the bus's housekeeping. Several instances may do it at once. */
 #include "common/chassis/janitor.h"
 
 #include "common/base/log.h"
 #include "common/base/metrics.h"
 #include "common/chassis/app_internal.h"
 #include "common/chassis/dead_letter.h"
+#include "common/chassis/partitions.h"
 #include "common/chassis/ticker.h"
 
 #include <pthread.h>
@@ -13,9 +13,8 @@
 
 enum {
     TICK_MS = 1000,
-    HOUSE_TICKS = 5, /* deleting, trimming and gauges: every fifth tick */
-    CHUNK_ROWS = 2000,
-    CHUNKS_MAX = 50, /* a turn: 20,000 rows a second, more than is written */
+    HOUSE_TICKS = 5,       /* retention, trimming and gauges: every fifth tick */
+    ATTEMPTS_ROWS = 10000, /* a turn */
     TURN_TIMEOUT_S = 10,
     COUNT_MAX = 100000, /* a gauge need not count further */
 };
@@ -26,9 +25,6 @@ static tf_gauge outbox_age =
     TF_GAUGE("tf_outbox_oldest_seconds", "Age of the oldest event that waits in the outbox", NULL);
 static tf_gauge letters_open = TF_GAUGE("tf_dead_letters_open", "Dead letters neither replayed nor discarded", NULL);
 static tf_gauge consumer_lag = TF_GAUGE("tf_bus_lag", "Events not handled yet, by topic", "topic");
-static tf_counter deleted_total =
-    TF_COUNTER("tf_bus_deleted_total", "Rows deleted after their retention, by table", "table");
-
 struct tf_janitor {
     tf_app *app;
     tf_engine *engine;
@@ -41,24 +37,10 @@ struct tf_janitor {
     bool replays;
 };
 
-/* $1: seconds, $2: rows. */
-static const struct tf_pg_stmt outbox_delete = {
-    "outbox_delete",
-    "DELETE FROM outbox o USING (SELECT bucket, event_id FROM outbox WHERE sent_at < now() - make_interval(secs => "
-    "$1::int8)"
-    "   ORDER BY sent_at LIMIT $2 FOR UPDATE SKIP LOCKED) old"
-    " WHERE o.bucket = old.bucket AND o.event_id = old.event_id AND o.sent_at IS NOT NULL",
-    true,
-};
-static const struct tf_pg_stmt inbox_delete = {
-    "inbox_delete",
-    "DELETE FROM inbox i USING (SELECT topic, event_id FROM inbox WHERE handled_at < now() - make_interval(secs => "
-    "$1::int8)"
-    "   ORDER BY handled_at LIMIT $2 FOR UPDATE SKIP LOCKED) old"
-    " WHERE i.topic = old.topic AND i.event_id = old.event_id",
-    true,
-};
-/* Attempts at events that went away with the engine's data; few at any time. */
+static const struct tf_partitioned outbox = {"outbox", "sent_at"};
+static const struct tf_partitioned inbox = {"inbox", "handled_at"};
+
+/* Attempts at events that went away with the engine's data; few at any time. $1: seconds, $2: rows. */
 static const struct tf_pg_stmt attempt_delete = {
     "event_attempt_delete",
     "DELETE FROM event_attempt a USING (SELECT topic, event_id FROM event_attempt"
@@ -74,33 +56,24 @@ static const struct tf_pg_stmt gauges = {
     false,
 };
 
-static tf_code delete_old(tf_janitor *janitor, const struct tf_pg_stmt *stmt, const char *table, int64_t seconds)
-{
-    for (int i = 0; i < CHUNKS_MAX && !tf_app_stopping(janitor->app); i++) {
-        tf_pg_result *result;
-        tf_pg_params params;
-        tf_code code;
-
-        tf_pg_params_init(&params, &janitor->ctx);
-        tf_pg_int8(&params, seconds);
-        tf_pg_int4(&params, CHUNK_ROWS);
-        code = tf_pg_query(&janitor->ctx, janitor->app->pg, stmt, &params, &result);
-        if (code) return code;
-        if (tf_pg_affected(result) > 0) tf_counter_add_label(&deleted_total, table, (uint64_t)tf_pg_affected(result));
-        if (tf_pg_affected(result) < CHUNK_ROWS) break;
-    }
-    return TF_OK;
-}
-
 /* The inbox outlives the outbox: an event may be sent again for as long as it is kept there. */
 static tf_code retention(tf_janitor *janitor)
 {
-    int64_t seconds = janitor->app->config.outbox_retention_s;
-    tf_code code = delete_old(janitor, &outbox_delete, "outbox", seconds);
+    const struct tf_config *config = &janitor->app->config;
+    int64_t seconds = config->outbox_retention_s;
+    tf_ctx *ctx = &janitor->ctx;
+    tf_pg *pg = janitor->app->pg;
+    tf_pg_params params;
+    tf_code code;
 
-    if (!code) code = delete_old(janitor, &inbox_delete, "inbox", 2 * seconds);
-    if (!code) code = delete_old(janitor, &attempt_delete, "event_attempt", 2 * seconds);
-    return code;
+    code = tf_partitions_keep(ctx, pg, &outbox, seconds, config->partition_hours);
+    if (!code) code = tf_partitions_keep(ctx, pg, &inbox, 2 * seconds, config->partition_hours);
+    if (code) return code;
+
+    tf_pg_params_init(&params, ctx);
+    tf_pg_int8(&params, 2 * seconds);
+    tf_pg_int4(&params, ATTEMPTS_ROWS);
+    return tf_pg_query(ctx, pg, &attempt_delete, &params, NULL);
 }
 
 static tf_code gauges_set(tf_janitor *janitor)

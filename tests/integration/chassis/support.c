@@ -57,20 +57,35 @@ static void app_open(struct support *support, const char *instance)
     assert_true(tf_redis_up(app->redis));
 }
 
-void support_open(struct support *support, const char *name, const struct tf_bus_consumer *consumers)
+void support_migrate(struct support *support, size_t n)
+{
+    struct tf_embedded files[SUPPORT_MIGRATIONS_ALL + 1] = {{NULL, NULL, 0}};
+    tf_ctx ctx;
+
+    assert_true(n < TF_COUNT(files));
+    for (size_t i = 0; i < n && tf_platform_migrations[i].name; i++)
+        files[i] = tf_platform_migrations[i];
+    ctx_start(&ctx, 10000);
+    ASSERT_OK(&ctx, tf_pg_migrate(&ctx, support->app.pg, "platform", files));
+    tf_ctx_done(&ctx);
+}
+
+void support_open_bare(struct support *support, const char *name, const struct tf_bus_consumer *consumers)
 {
     static int count;
     char text[200];
-    tf_ctx ctx;
 
     snprintf(support->schema, sizeof(support->schema), "chassis_%s_%d", unique_word(), ++count);
     support->service = (struct tf_service){.name = name, .purpose = "is tested", .consumers = consumers};
     snprintf(text, sizeof(text), "CREATE SCHEMA %s", support->schema);
     server_do(text);
     app_open(support, "first");
-    ctx_start(&ctx, 10000);
-    ASSERT_OK(&ctx, tf_pg_migrate(&ctx, support->app.pg, "platform", tf_platform_migrations));
-    tf_ctx_done(&ctx);
+}
+
+void support_open(struct support *support, const char *name, const struct tf_bus_consumer *consumers)
+{
+    support_open_bare(support, name, consumers);
+    support_migrate(support, SUPPORT_MIGRATIONS_ALL);
 }
 
 void support_join(struct support *support, const struct support *first, const char *instance)

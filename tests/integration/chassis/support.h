@@ -14,6 +14,11 @@ struct support {
 /* A fresh schema with the platform's tables, a pool on it, Redis; small pauses in the settings. name: of the service.
  */
 void support_open(struct support *support, const char *name, const struct tf_bus_consumer *consumers);
+/* The same without any table. */
+void support_open_bare(struct support *support, const char *name, const struct tf_bus_consumer *consumers);
+/* Applies the first n of the platform's migrations; those applied already are left. */
+enum { SUPPORT_MIGRATIONS_ALL = 100 };
+void support_migrate(struct support *support, size_t n);
 /* A second process of the same service: the same schema, its own pool and connection. */
 void support_join(struct support *support, const struct support *first, const char *instance);
 /* joined ones first; drops the schema. */
