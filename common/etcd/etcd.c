@@ -10,7 +10,10 @@
 enum {
     ANSWER_MAX = 4 * 1024 * 1024,
     BACKOFF_FIRST_MS = 100,
+    GRPC_INVALID_ARGUMENT = 3,
     GRPC_NOT_FOUND = 5,
+    GRPC_FAILED_PRECONDITION = 9,
+    GRPC_UNAUTHENTICATED = 16,
 };
 
 /* ---- endpoints ------------------------------------------------------------------------------- */
@@ -73,7 +76,14 @@ tf_etcd *tf_etcd_new(const struct tf_etcd_config *config)
     etcd->prefix = strdup(config->prefix);
     etcd->http = tf_http_client_new();
     TF_ASSERT(etcd->prefix && etcd->http);
+    if (config->user) {
+        TF_ASSERT(config->password);
+        etcd->user = strdup(config->user);
+        etcd->password = strdup(config->password);
+        TF_ASSERT(etcd->user && etcd->password);
+    }
     pthread_mutex_init(&etcd->lock, NULL);
+    pthread_mutex_init(&etcd->token_lock, NULL);
     pthread_condattr_init(&monotonic);
     pthread_condattr_setclock(&monotonic, CLOCK_MONOTONIC);
     pthread_cond_init(&etcd->woken, &monotonic);
@@ -93,6 +103,11 @@ void tf_etcd_free(tf_etcd *etcd)
     tf_http_client_free(etcd->http);
     pthread_cond_destroy(&etcd->woken);
     pthread_mutex_destroy(&etcd->lock);
+    pthread_mutex_destroy(&etcd->token_lock);
+    if (etcd->password) explicit_bzero(etcd->password, strlen(etcd->password));
+    explicit_bzero(etcd->token, sizeof etcd->token);
+    free(etcd->user);
+    free(etcd->password);
     for (size_t i = 0; i < etcd->n_endpoints; i++)
         free(etcd->endpoints[i]);
     free(etcd->endpoints);
@@ -153,27 +168,50 @@ int64_t tf_etcd_int(const tf_json *value)
     return number;
 }
 
+/* A status that is not 200. etcd refuses a token by UNAUTHENTICATED, but a call without one, or with one from before a
+ * change of rights, by words alone. */
+static tf_code code_of(const tf_json *answer)
+{
+    const char *error = tf_json_string(tf_json_get(answer, "error"), "");
+
+    switch (tf_json_int(tf_json_get(answer, "code"), 0)) {
+    case GRPC_NOT_FOUND:
+        return TF_NOT_FOUND;
+    case GRPC_FAILED_PRECONDITION:
+        return TF_STATE_WRONG;
+    case GRPC_UNAUTHENTICATED:
+        return TF_UNAUTHENTICATED;
+    case GRPC_INVALID_ARGUMENT:
+        return strstr(error, "user name is empty") || strstr(error, "revision of auth store is old")
+                   ? TF_UNAUTHENTICATED
+                   : TF_STORE_DOWN;
+    default:
+        return TF_STORE_DOWN;
+    }
+}
+
 static tf_code read_answer(tf_ctx *ctx, const char *path, const struct tf_http_answer *answer, tf_json **ret_answer)
 {
     tf_cleanup(tf_json_freep) tf_json *json = NULL;
     const char *error;
 
     json = tf_json_parse(ctx->arena, answer->body, answer->size, 0, &error);
-    if (answer->status != 200) {
-        tf_code code = tf_json_int(tf_json_get(json, "code"), 0) == GRPC_NOT_FOUND ? TF_NOT_FOUND : TF_STORE_DOWN;
-
-        return tf_fail(ctx, code, "etcd %s: status %d: %s", path, answer->status,
+    if (answer->status != 200)
+        return tf_fail(ctx, code_of(json), "etcd %s: status %d: %s", path, answer->status,
                        tf_json_string(tf_json_get(json, "error"), "no reason given"));
-    }
     if (!json) return tf_fail(ctx, TF_STORE_DOWN, "etcd %s: the answer is not JSON: %s", path, error);
     *ret_answer = TF_TAKE(json);
     return TF_OK;
 }
 
-tf_code tf_etcd_call(tf_ctx *ctx, tf_etcd *etcd, const char *path, const tf_buf *body, tf_json **ret_answer)
+tf_code tf_etcd_post(tf_ctx *ctx, tf_etcd *etcd, const char *path, const tf_buf *body, const char *token,
+                     tf_json **ret_answer)
 {
+    struct tf_http_header header;
     struct tf_http_call call = {
         .method = "POST",
+        .headers = &header,
+        .n_headers = tf_etcd_token_header(token, &header),
         .body = body->data,
         .size = body->size,
         .answer_max = ANSWER_MAX,
@@ -188,6 +226,24 @@ tf_code tf_etcd_call(tf_ctx *ctx, tf_etcd *etcd, const char *path, const tf_buf 
 
     code = tf_http_perform(ctx, etcd->http, &call, &answer);
     if (!code) code = read_answer(ctx, path, &answer, ret_answer);
-    if (code && code != TF_NOT_FOUND) tf_etcd_next_endpoint(etcd, endpoint);
+    if (code && code != TF_NOT_FOUND && code != TF_UNAUTHENTICATED && code != TF_STATE_WRONG)
+        tf_etcd_next_endpoint(etcd, endpoint);
     return code;
+}
+
+tf_code tf_etcd_call(tf_ctx *ctx, tf_etcd *etcd, const char *path, const tf_buf *body, tf_json **ret_answer)
+{
+    for (int attempt = 0;; attempt++) {
+        char token[TF_ETCD_TOKEN_MAX];
+        tf_code code;
+
+        code = tf_etcd_token(ctx, etcd, token);
+        if (code) return code;
+
+        code = tf_etcd_post(ctx, etcd, path, body, token, ret_answer);
+        if (code != TF_UNAUTHENTICATED) return code;
+        tf_etcd_token_refused(etcd, token);
+        if (!etcd->user || attempt > 0) return code;
+        tf_error_clear(ctx); /* it had run out: a fresh one may do */
+    }
 }

@@ -16,8 +16,12 @@ typedef struct tf_etcd tf_etcd;
 struct tf_etcd_config {
     const char *endpoints; /* "127.0.0.1:2379", several by comma: the next is tried when one fails */
     const char *prefix;    /* "/ticketflow" */
+    /* Whom to log in as, by name and password, where etcd asks (auth enabled); user NULL: nobody. The token is asked
+     * for before the first call, and again when etcd refuses it; an etcd that asks nobody is used without. */
+    const char *user, *password;
 };
 
+/* Copies the config. */
 tf_etcd *tf_etcd_new(const struct tf_etcd_config *config);
 /* Stops watches, revokes the lease, joins. */
 void tf_etcd_free(tf_etcd *etcd);

@@ -9,7 +9,10 @@
 #include <pthread.h>
 #include <stdatomic.h>
 
-enum { TF_ETCD_CALL_MS = 2000 };
+enum {
+    TF_ETCD_CALL_MS = 2000,
+    TF_ETCD_TOKEN_MAX = 4096, /* with its NUL; a signed one is a few hundred bytes */
+};
 
 struct tf_etcd_registration;
 struct tf_etcd_watcher;
@@ -19,6 +22,10 @@ struct tf_etcd {
     size_t n_endpoints;
     _Atomic size_t endpoint; /* in use, modulo n_endpoints */
     char *prefix;
+    char *user, *password;      /* NULL: nobody logs in */
+    pthread_mutex_t token_lock; /* protects the next two; never held over a call */
+    bool has_token;
+    char token[TF_ETCD_TOKEN_MAX]; /* "": etcd asks nobody */
     tf_http_client *http;
     atomic_bool stopping;
     pthread_mutex_t lock;                                /* protects watchers and the threads' naps */
@@ -27,14 +34,24 @@ struct tf_etcd {
     struct tf_etcd_watcher *watchers;                    /* list */
 };
 
-/* POST /v3/`path`. TF_NOT_FOUND when etcd says so; any other failure makes the next endpoint the one in use. The answer
- * is the caller's to free. */
+/* POST /v3/`path`, logged in. TF_NOT_FOUND and TF_STATE_WRONG when etcd says so, TF_UNAUTHENTICATED when it takes no
+ * token of ours; any other failure makes the next endpoint the one in use. The answer is the caller's to free. */
 TF_MUSTCHECK tf_code tf_etcd_call(tf_ctx *ctx, tf_etcd *etcd, const char *path, const tf_buf *body,
+                                  tf_json **ret_answer);
+/* The same with a token of the caller's ("": none), once. */
+TF_MUSTCHECK tf_code tf_etcd_post(tf_ctx *ctx, tf_etcd *etcd, const char *path, const tf_buf *body, const char *token,
                                   tf_json **ret_answer);
 /* The URL of a call at the endpoint in use, in the arena. */
 const char *tf_etcd_url(tf_ctx *ctx, tf_etcd *etcd, const char *path, size_t *ret_endpoint);
 /* That endpoint failed: others are to use the next one. */
 void tf_etcd_next_endpoint(tf_etcd *etcd, size_t failed);
+
+/* auth.c: the token for calls, asked for when there is none; "" where none is needed. Any thread. */
+TF_MUSTCHECK tf_code tf_etcd_token(tf_ctx *ctx, tf_etcd *etcd, char ret_token[static TF_ETCD_TOKEN_MAX]);
+/* etcd refused that one: the next call asks for another. */
+void tf_etcd_token_refused(tf_etcd *etcd, const char *token);
+/* The header that carries it; the returned number of headers is 0 for "". */
+size_t tf_etcd_token_header(const char *token, struct tf_http_header *ret_header);
 
 /* "key": base64 of text. */
 void tf_etcd_put_bytes(tf_arena *arena, tf_json_writer *w, const char *key, const char *text);

@@ -132,7 +132,7 @@ static tf_code list(tf_ctx *ctx, struct tf_etcd_watcher *w)
 
 /* ---- the stream ------------------------------------------------------------------------------ */
 
-/* {"result":{"events":[…]}}; "canceled" after compaction; {"error":…} from the gateway. */
+/* {"result":{"events":[…]}}; "canceled" after compaction or for a token that ran out; {"error":…} from the gateway. */
 static void take_line(struct tf_etcd_watcher *w, const char *line, size_t size)
 {
     tf_cleanup(tf_json_freep) tf_json *message = NULL;
@@ -169,11 +169,17 @@ static bool on_data(const void *data, size_t size, void *arg)
     return true;
 }
 
-static tf_code follow(tf_ctx *ctx, struct tf_etcd_watcher *w)
+static tf_code follow(tf_ctx *ctx, struct tf_etcd_watcher *w, const char *token)
 {
     tf_cleanup(tf_buf_done) tf_buf body;
     tf_json_writer writer = {.out = &body};
-    struct tf_http_call call = {.method = "POST", .idempotent = true};
+    struct tf_http_header header;
+    struct tf_http_call call = {
+        .method = "POST",
+        .headers = &header,
+        .n_headers = tf_etcd_token_header(token, &header),
+        .idempotent = true,
+    };
     size_t endpoint;
     tf_code code;
 
@@ -203,7 +209,7 @@ static tf_code follow(tf_ctx *ctx, struct tf_etcd_watcher *w)
 static void say_down(tf_ctx *ctx, struct tf_etcd_watcher *w)
 {
     if (!w->said_down)
-        tf_log(TF_LOG_WARN, "etcd does not answer; the last known membership stays in use", "prefix", w->prefix,
+        tf_log(TF_LOG_WARN, "etcd does not tell the members; the last known ones stay in use", "prefix", w->prefix,
                "cause", ctx->error.internal, NULL);
     w->said_down = true;
 }
@@ -217,10 +223,12 @@ static void *run(void *arg)
 
     tf_ctx_init(&ctx, "etcd-watch", 0);
     while (!atomic_load(stop)) {
+        char token[TF_ETCD_TOKEN_MAX];
         tf_code code;
 
         tf_ctx_reset(&ctx, TF_ETCD_CALL_MS * TF_US_PER_MS);
         code = list(&ctx, w);
+        if (!code) code = tf_etcd_token(&ctx, w->etcd, token);
         if (code) {
             say_down(&ctx, w);
             tf_etcd_nap(w->etcd, stop, tf_etcd_backoff_ms(failures++, BACKOFF_MAX_MS));
@@ -229,7 +237,7 @@ static void *run(void *arg)
         failures = 0;
         w->said_down = false;
         tf_ctx_reset(&ctx, 0);
-        code = follow(&ctx, w);
+        code = follow(&ctx, w, token); /* a token that is refused here cancels the stream: the next list gets another */
         /* Silence needs no pause: only a fresh list and stream. */
         if (code != TF_DEADLINE) tf_etcd_nap(w->etcd, stop, tf_etcd_backoff_ms(0, BACKOFF_MAX_MS));
     }

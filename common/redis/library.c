@@ -83,8 +83,18 @@ void tf_redis_greeting_write(const struct tf_redis_config *config, char *to)
     }
 }
 
-bool tf_redis_greeting_accepts(const struct tf_redis_config *config, size_t i, const tf_redis_reply *reply, char *cause,
-                               size_t cause_size)
+/* Wrong; missing; or given to a server that expects none. */
+static bool is_about_password(const char *error)
+{
+    static const char *const beginnings[] = {"WRONGPASS", "NOAUTH", "ERR AUTH"};
+
+    for (size_t i = 0; i < TF_COUNT(beginnings); i++)
+        if (strncmp(error, beginnings[i], strlen(beginnings[i])) == 0) return true;
+    return false;
+}
+
+bool tf_redis_greeting_accepts(const struct tf_redis_config *config, size_t i, const tf_redis_reply *reply,
+                               char cause[static TF_REDIS_CAUSE_MAX], bool *ret_refused)
 {
     struct greeting greeting;
 
@@ -92,6 +102,7 @@ bool tf_redis_greeting_accepts(const struct tf_redis_config *config, size_t i, c
     greeting_at(config, i, &greeting);
     /* The name carries the version: the same library, loaded by another connection or process. */
     if (greeting.is_library && strstr(reply->text, "already exists")) return true;
-    snprintf(cause, cause_size, "%s refused: %s", greeting.name, reply->text);
+    *ret_refused = is_about_password(reply->text);
+    snprintf(cause, TF_REDIS_CAUSE_MAX, "%s refused: %s", greeting.name, reply->text);
     return false;
 }

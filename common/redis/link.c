@@ -184,6 +184,7 @@ void tf_redis_link_open(struct tf_redis_link *link)
 
     TF_ASSERT(link->state == TF_REDIS_LINK_CLOSED);
     link->cause[0] = '\0';
+    link->refused = false;
     link->deadline_us = tf_mono_us() + (int64_t)link->config.connect_timeout_ms * TF_US_PER_MS;
     if (!split(link->config.address, host, &port)) {
         tf_redis_link_break(link, "the address is not host:port");
@@ -236,7 +237,7 @@ static void hear_greeting(struct tf_redis_link *link)
         bool accepted;
 
         if (!reply) return;
-        accepted = tf_redis_greeting_accepts(&link->config, link->greeted, reply, link->cause, sizeof(link->cause));
+        accepted = tf_redis_greeting_accepts(&link->config, link->greeted, reply, link->cause, &link->refused);
         tf_redis_reply_free(reply);
         if (!accepted)
             tf_redis_link_break(link, link->cause);

@@ -7,6 +7,8 @@
 
 #include "common/redis/redis.h"
 
+enum { TF_REDIS_CAUSE_MAX = 256 };
+
 struct redisReader;
 struct addrinfo;
 
@@ -29,7 +31,8 @@ struct tf_redis_link {
     uint64_t queued, written; /* bytes since the connection was made: appended, given to the kernel */
     size_t greeted;           /* replies to the greeting so far */
     int64_t deadline_us;      /* for being READY */
-    char cause[256];
+    char cause[TF_REDIS_CAUSE_MAX];
+    bool refused; /* BROKEN: because of the password */
 };
 
 /* Copies the config. */
@@ -57,6 +60,7 @@ void tf_redis_link_break(struct tf_redis_link *link, const char *cause);
 size_t tf_redis_greetings(const struct tf_redis_config *config); /* commands, at least one */
 size_t tf_redis_greeting_size(const struct tf_redis_config *config);
 void tf_redis_greeting_write(const struct tf_redis_config *config, char *to);
-/* Judges the reply to the i-th; false: the connection is of no use, and cause says why. */
-bool tf_redis_greeting_accepts(const struct tf_redis_config *config, size_t i, const tf_redis_reply *reply, char *cause,
-                               size_t cause_size);
+/* Judges the reply to the i-th; false: the connection is of no use, and cause says why; *ret_refused: our password is
+ * not the server's. */
+bool tf_redis_greeting_accepts(const struct tf_redis_config *config, size_t i, const tf_redis_reply *reply,
+                               char cause[static TF_REDIS_CAUSE_MAX], bool *ret_refused);

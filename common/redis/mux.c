@@ -46,12 +46,14 @@ struct tf_redis {
 
     _Atomic bool sleeping; /* true only from a look at the queue under the lock until poll returns */
 
-    pthread_mutex_t lock; /* protects the next six */
+    pthread_mutex_t lock; /* protects the next eight */
     struct tf_redis_flights queue;
     struct tf_redis_flights refused; /* asynchronous ones whose failure the thread must tell */
     int64_t queue_deadline_us;       /* not after the nearest deadline of an asynchronous flight in `queue` */
     bool accepting;                  /* false while the last attempt to connect has failed */
     bool stopping, reconnect;
+    char cause[TF_REDIS_CAUSE_MAX]; /* of the last break */
+    bool password_refused;          /* then, too */
 
     /* The thread's own. */
     struct tf_redis_link link;
@@ -109,6 +111,14 @@ static void accept_flights(tf_redis *redis, bool accepting)
         flight_finish(redis, flight, TF_STORE_DOWN);
 }
 
+static void set_cause(tf_redis *redis, const char *cause, bool refused)
+{
+    pthread_mutex_lock(&redis->lock);
+    snprintf(redis->cause, sizeof(redis->cause), "%s", cause);
+    redis->password_refused = refused;
+    pthread_mutex_unlock(&redis->lock);
+}
+
 /* Ends the connection: what was written is unknown, what was not has not happened. */
 static void drop(tf_redis *redis)
 {
@@ -129,6 +139,7 @@ static void handle_break(tf_redis *redis)
         tf_log(TF_LOG_WARN, worked ? "redis connection lost" : "redis is away", "address", redis->link.config.address,
                "cause", redis->link.cause, NULL);
     redis->complained = !worked; /* once per absence */
+    set_cause(redis, redis->link.cause, redis->link.refused);
     redis->silent = false;
     redis->ready_us = 0;
     drop(redis);
@@ -143,6 +154,7 @@ static void handle_ready(tf_redis *redis)
     tf_redis_backoff_clear(&redis->backoff);
     atomic_fetch_add(&redis->connection, 1);
     tf_counter_add(&connections_total, 1);
+    set_cause(redis, "", false);
     set_up(redis, true);
     accept_flights(redis, true);
     tf_log(TF_LOG_INFO, "redis connected", "address", redis->link.config.address, NULL);
@@ -391,6 +403,17 @@ void tf_redis_free(tf_redis *redis)
 bool tf_redis_up(tf_redis *redis)
 {
     return atomic_load(&redis->up);
+}
+
+bool tf_redis_cause(tf_redis *redis, char *ret_cause, size_t size)
+{
+    bool refused;
+
+    pthread_mutex_lock(&redis->lock);
+    snprintf(ret_cause, size, "%s", redis->cause);
+    refused = redis->password_refused;
+    pthread_mutex_unlock(&redis->lock);
+    return refused;
 }
 
 uint64_t tf_redis_connection(tf_redis *redis)

@@ -29,6 +29,10 @@ struct tf_redis_config {
 tf_redis *tf_redis_new(const struct tf_redis_config *config);
 void tf_redis_free(tf_redis *redis);
 bool tf_redis_up(tf_redis *redis);
+/* Why the connection is not there: the sentence of the last attempt, cut to size bytes; "" while none has failed since
+ * it was there. True when the server refuses our password (wrong, missing, or none expected): waiting does not mend
+ * that. Any thread. */
+bool tf_redis_cause(tf_redis *redis, char *ret_cause, size_t size);
 /* Changes with every new connection (0: never connected): who must notice a restart compares it. */
 uint64_t tf_redis_connection(tf_redis *redis);
 /* Drops the connection and connects anew (resolve again). */

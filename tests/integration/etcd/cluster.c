@@ -51,7 +51,7 @@ int watcher_n_told(struct watcher *watcher)
 tf_etcd *etcd_at(const char *endpoints)
 {
     char prefix[80];
-    struct tf_etcd_config config = {endpoints, prefix};
+    struct tf_etcd_config config = {.endpoints = endpoints, .prefix = prefix};
 
     snprintf(prefix, sizeof prefix, "/%s", unique_word());
     return tf_etcd_new(&config);

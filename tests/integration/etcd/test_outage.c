@@ -1,91 +1,23 @@
 /* Registration and watches while a whole etcd stops, restarts, freezes and loses its data: on a private one. */
 #include "tests/integration/etcd/cluster.h"
+#include "tests/integration/etcd/private.h"
 
-#include <arpa/inet.h>
-#include <fcntl.h>
 #include <signal.h>
-#include <stdio.h>
-#include <sys/prctl.h>
-#include <sys/socket.h>
-#include <sys/wait.h>
-#include <unistd.h>
 
 enum { SOON_MS = 8000, TTL_S = 2 };
 
-static struct {
-    pid_t pid;
-    char endpoint[32], client_url[48], peer_url[48], cluster[64];
-    char home[64], data[80];
-} server;
-
-static bool answers(void)
-{
-    struct sockaddr_in at = {.sin_family = AF_INET};
-    int fd = socket(AF_INET, SOCK_STREAM, 0), status;
-
-    at.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
-    at.sin_port = htons((uint16_t)atoi(strchr(server.endpoint, ':') + 1));
-    status = connect(fd, (struct sockaddr *)&at, sizeof at);
-    close(fd);
-    return status == 0;
-}
-
-static void start_server(void)
-{
-    server.pid = fork();
-    if (server.pid == 0) {
-        int null = open("/dev/null", O_WRONLY);
-
-        prctl(PR_SET_PDEATHSIG, SIGKILL);
-        dup2(null, 1);
-        dup2(null, 2);
-        execlp("etcd", "etcd", "--data-dir", server.data, "--listen-client-urls", server.client_url,
-               "--advertise-client-urls", server.client_url, "--listen-peer-urls", server.peer_url,
-               "--initial-advertise-peer-urls", server.peer_url, "--initial-cluster", server.cluster,
-               "--heartbeat-interval", "50", "--election-timeout", "250", (char *)NULL);
-        _exit(127);
-    }
-    for (int waited = 0; !answers(); waited += 20) {
-        if (waited > SOON_MS) fail_msg("etcd does not start");
-        sleep_ms(20);
-    }
-}
-
-static void stop_server(int signal_number)
-{
-    if (!server.pid) return;
-    kill(server.pid, signal_number);
-    waitpid(server.pid, NULL, 0);
-    server.pid = 0;
-}
-
-static void wipe(void)
-{
-    char command[128];
-
-    snprintf(command, sizeof command, "rm -rf '%s'", server.data);
-    assert_int_equal(system(command), 0);
-}
+static struct private_etcd server;
 
 static int set_up(void **state)
 {
     (void)state;
-    snprintf(server.home, sizeof server.home, "/tmp/tf-etcd-XXXXXX");
-    if (!mkdtemp(server.home)) return -1;
-    snprintf(server.data, sizeof server.data, "%s/data", server.home);
-    snprintf(server.endpoint, sizeof server.endpoint, "127.0.0.1:%d", free_port());
-    snprintf(server.client_url, sizeof server.client_url, "http://%s", server.endpoint);
-    snprintf(server.peer_url, sizeof server.peer_url, "http://127.0.0.1:%d", free_port());
-    snprintf(server.cluster, sizeof server.cluster, "default=%s", server.peer_url);
-    return 0;
+    return private_etcd_init(&server);
 }
 
 static int tear_down(void **state)
 {
     (void)state;
-    stop_server(SIGKILL);
-    wipe();
-    return rmdir(server.home);
+    return private_etcd_done(&server);
 }
 
 /* Everything begins before etcd does. */
@@ -102,23 +34,23 @@ static void test_outages(void **state)
     sleep_ms(300);
     assert_false(tf_etcd_registered(etcd));
     assert_int_equal(watcher_n_told(&watcher), 0);
-    start_server();
+    private_etcd_start(&server, "");
     watcher_expect(&watcher, "10.0.0.1:7000", SOON_MS);
     expect_registered(etcd, true, SOON_MS);
 
     /* Killed and started again with its data. Longer away than the lease: told is not taken back. */
-    stop_server(SIGKILL);
+    private_etcd_stop(&server, SIGKILL);
     expect_registered(etcd, false, SOON_MS);
     n_told = watcher_n_told(&watcher);
-    start_server();
+    private_etcd_start(&server, "");
     expect_registered(etcd, true, SOON_MS);
     watcher_expect(&watcher, "10.0.0.1:7000", SOON_MS);
     assert_in_range(watcher_n_told(&watcher), n_told, n_told + 2);
 
     /* Back with nothing: revisions begin anew, below ours. */
-    stop_server(SIGKILL);
-    wipe();
-    start_server();
+    private_etcd_stop(&server, SIGKILL);
+    private_etcd_wipe(&server);
+    private_etcd_start(&server, "");
     expect_registered(etcd, true, SOON_MS);
     watcher_expect(&watcher, "10.0.0.1:7000", SOON_MS);
     sleep_ms(1500);
@@ -155,7 +87,7 @@ static void test_free_without_server(void **state)
     int64_t since_us;
 
     (void)state;
-    stop_server(SIGTERM);
+    private_etcd_stop(&server, SIGTERM);
     tf_etcd_register(etcd, "out", "one", "10.0.0.1:7000", TTL_S, NULL);
     tf_etcd_watch(etcd, "out", watcher_changed, &watcher);
     sleep_ms(200);

@@ -17,7 +17,7 @@
 enum { WAIT_MS = 5000, STEPS_MAX = 8 };
 
 struct step {
-    const char *path; /* "/v3/…"; what is asked for */
+    const char *path; /* "/v3/…"; what is asked for; after a blank the token that comes with it */
     const char *body; /* part of the request's body, decoded where base64 does not matter */
     int status;
     const char *answer;
@@ -41,19 +41,19 @@ static char endpoint[32];
 static void answer(tf_http_request *request, void *arg)
 {
     const struct step *step;
-    const char *body;
+    const char *body, *token = tf_http_header_of(request, "authorization");
+    char path[256];
     size_t size;
 
     (void)arg;
     body = tf_http_body(request, &size);
+    snprintf(path, sizeof path, "%s%s%s", tf_http_path(request), token ? " " : "", token ? token : "");
     pthread_mutex_lock(&script.lock);
     step = &script.steps[script.at];
     if (step->path) {
         script.at++;
-        if (!script.wrong[0] &&
-            (strcmp(tf_http_path(request), step->path) != 0 || !memmem(body, size, step->body, strlen(step->body))))
-            snprintf(script.wrong, sizeof script.wrong, "step %zu: %s %.*s", script.at, tf_http_path(request),
-                     (int)size, body);
+        if (!script.wrong[0] && (strcmp(path, step->path) != 0 || !memmem(body, size, step->body, strlen(step->body))))
+            snprintf(script.wrong, sizeof script.wrong, "step %zu: %s %.*s", script.at, path, (int)size, body);
     }
     pthread_mutex_unlock(&script.lock);
     if (step->path)
@@ -160,7 +160,7 @@ static void test_watch(void **state)
 
     (void)state;
     play(steps);
-    etcd = tf_etcd_new(&(struct tf_etcd_config){endpoint, "/t"});
+    etcd = tf_etcd_new(&(struct tf_etcd_config){.endpoints = endpoint, .prefix = "/t"});
     tf_etcd_watch(etcd, "s", changed, NULL);
     wait_for_end();
     tf_etcd_free(etcd);
@@ -185,7 +185,7 @@ static void test_watch_of_nonsense(void **state)
 
     (void)state;
     play(steps);
-    etcd = tf_etcd_new(&(struct tf_etcd_config){endpoint, "/t"});
+    etcd = tf_etcd_new(&(struct tf_etcd_config){.endpoints = endpoint, .prefix = "/t"});
     tf_etcd_watch(etcd, "s", changed, NULL);
     wait_for_end();
     tf_etcd_free(etcd);
@@ -219,7 +219,7 @@ static void test_registration(void **state)
 
     (void)state;
     play(steps);
-    etcd = tf_etcd_new(&(struct tf_etcd_config){endpoint, "/t"});
+    etcd = tf_etcd_new(&(struct tf_etcd_config){.endpoints = endpoint, .prefix = "/t"});
     tf_etcd_register(etcd, "s", "a", "h:1", 1, NULL);
     for (int i = 0; i < WAIT_MS && !last; i++) {
         pthread_mutex_lock(&script.lock);
@@ -236,12 +236,104 @@ static void test_registration(void **state)
     tf_etcd_free(etcd);
 }
 
+/* ---- logging in ------------------------------------------------------------------------------- */
+
+#define LOG_IN       "/v3/auth/authenticate", "{\"name\":\"app\",\"password\":\"se\\\"cret\"}"
+#define TOKEN(token) "{\"header\":{},\"token\":\"" token "\"}"
+#define NO_TOKEN     "{\"error\":\"etcdserver: user name is empty\",\"code\":3}"
+#define BAD_TOKEN    "{\"error\":\"etcdserver: invalid auth token\",\"code\":16}"
+#define OLD_TOKEN    "{\"error\":\"etcdserver: revision of auth store is old\",\"code\":3}"
+#define BAD_PASSWORD "{\"error\":\"etcdserver: authentication failed, invalid user ID or password\",\"code\":3}"
+#define NO_AUTH      "{\"error\":\"etcdserver: authentication is not enabled\",\"code\":9}"
+#define CANCELED     "{\"result\":{\"canceled\":true,\"cancel_reason\":\"invalid auth token\"}}\n"
+
+static void watch_script(const struct step *steps)
+{
+    tf_etcd *etcd;
+
+    play(steps);
+    etcd = tf_etcd_new(
+        &(struct tf_etcd_config){.endpoints = endpoint, .prefix = "/t", .user = "app", .password = "se\"cret"});
+    tf_etcd_watch(etcd, "s", changed, NULL);
+    wait_for_end();
+    tf_etcd_free(etcd);
+}
+
+/* A token that etcd no longer takes, in each of its words for it, is followed by another, and the call by itself. */
+static void test_a_token_that_ran_out(void **state)
+{
+    static const struct step steps[] = {
+        {LOG_IN, 200, TOKEN("one.1")},
+        {"/v3/kv/range one.1", "", 200, LIST("7", KV(KEY_A, AT_A))},
+        {"/v3/watch one.1", "", 200, CANCELED},
+        {"/v3/kv/range one.1", "", 401, BAD_TOKEN},
+        {LOG_IN, 200, TOKEN("two.2")},
+        {"/v3/kv/range two.2", "", 200, LIST("7", KV(KEY_A, AT_A))},
+        {"/v3/watch two.2", "", 200, CANCELED},
+        {"/v3/kv/range two.2", "", 400, OLD_TOKEN},
+        {LOG_IN, 200, TOKEN("three.3")},
+        {"/v3/kv/range three.3", "", 200, LIST("9", KV(KEY_B, AT_B))},
+        {NULL, NULL, 0, NULL},
+    };
+
+    (void)state;
+    watch_script(steps);
+    assert_int_equal(heard.n, 2);
+    assert_string_equal(heard.told[0], "a:1");
+    assert_string_equal(heard.told[1], "b:1");
+}
+
+/* An etcd that asks nobody is used without a token, until it begins to ask. */
+static void test_auth_enabled_later(void **state)
+{
+    static const struct step steps[] = {
+        {LOG_IN, 412, NO_AUTH},
+        {"/v3/kv/range", "", 200, LIST("7", KV(KEY_A, AT_A))},
+        {"/v3/watch", "", 200, CANCELED},
+        {"/v3/kv/range", "", 400, NO_TOKEN},
+        {LOG_IN, 200, TOKEN("one.1")},
+        {"/v3/kv/range one.1", "", 200, LIST("7", KV(KEY_B, AT_B))},
+        {NULL, NULL, 0, NULL},
+    };
+
+    (void)state;
+    watch_script(steps);
+    assert_int_equal(heard.n, 2);
+    assert_string_equal(heard.told[1], "b:1");
+}
+
+/* No password, no calls; and what is no token is not sent as one. A fresh token that is refused too is not asked for a
+ * third time at once. */
+static void test_no_way_in(void **state)
+{
+    static const struct step steps[] = {
+        {LOG_IN, 400, BAD_PASSWORD},
+        {LOG_IN, 200, "{}"},
+        {LOG_IN, 200, TOKEN("")},
+        {LOG_IN, 200, TOKEN("a\\r\\nb: c")},
+        {LOG_IN, 200, TOKEN("one.1")},
+        {"/v3/kv/range one.1", "", 401, BAD_TOKEN},
+        {LOG_IN, 200, TOKEN("two.2")},
+        {"/v3/kv/range two.2", "", 401, BAD_TOKEN},
+        {LOG_IN, 200, TOKEN("three.3")}, /* after a pause */
+        {"/v3/kv/range three.3", "", 200, LIST("7", KV(KEY_A, AT_A))},
+        {NULL, NULL, 0, NULL},
+    };
+
+    (void)state;
+    watch_script(steps);
+    assert_int_equal(heard.n, 1);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_watch),
         cmocka_unit_test(test_watch_of_nonsense),
         cmocka_unit_test(test_registration),
+        cmocka_unit_test(test_a_token_that_ran_out),
+        cmocka_unit_test(test_auth_enabled_later),
+        cmocka_unit_test(test_no_way_in),
     };
 
     return cmocka_run_group_tests(tests, set_up, tear_down);

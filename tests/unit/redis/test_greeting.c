@@ -49,27 +49,35 @@ static void answers_are_judged(void **state)
         enum tf_redis_type type;
         const char *text;
         const char *cause; /* NULL: accepted */
+        bool refused;      /* the password */
     } rows[] = {
-        {"password taken", 0, TF_REDIS_STATUS, "OK", NULL},
-        {"password wrong", 0, TF_REDIS_ERROR, "WRONGPASS no", "AUTH refused: WRONGPASS no"},
-        {"library loaded", 1, TF_REDIS_STRING, "inventory_v1", NULL},
-        {"library there already", 1, TF_REDIS_ERROR, "ERR Library 'inventory_v1' already exists", NULL},
+        {"password taken", 0, TF_REDIS_STATUS, "OK", NULL, false},
+        {"password wrong", 0, TF_REDIS_ERROR, "WRONGPASS no", "AUTH refused: WRONGPASS no", true},
+        {"password not expected", 0, TF_REDIS_ERROR, "ERR AUTH <password> called without any password configured",
+         "AUTH refused: ERR AUTH <password> called without any password configured", true},
+        {"password not given", 3, TF_REDIS_ERROR, "NOAUTH Authentication required.",
+         "PING refused: NOAUTH Authentication required.", true},
+        {"no room for us", 0, TF_REDIS_ERROR, "ERR max number of clients reached",
+         "AUTH refused: ERR max number of clients reached", false},
+        {"library loaded", 1, TF_REDIS_STRING, "inventory_v1", NULL, false},
+        {"library there already", 1, TF_REDIS_ERROR, "ERR Library 'inventory_v1' already exists", NULL, false},
         {"library does not compile", 2, TF_REDIS_ERROR, "ERR Error compiling function",
-         "other_v2.lua refused: ERR Error compiling function"},
+         "other_v2.lua refused: ERR Error compiling function", false},
         {"a replica", 1, TF_REDIS_ERROR, "READONLY You can't write against a read only replica.",
-         "inventory_v1.lua refused: READONLY You can't write against a read only replica."},
-        {"pong", 3, TF_REDIS_STATUS, "PONG", NULL},
+         "inventory_v1.lua refused: READONLY You can't write against a read only replica.", false},
+        {"pong", 3, TF_REDIS_STATUS, "PONG", NULL, false},
         {"still loading", 3, TF_REDIS_ERROR, "LOADING Redis is loading the dataset in memory",
-         "PING refused: LOADING Redis is loading the dataset in memory"},
+         "PING refused: LOADING Redis is loading the dataset in memory", false},
     };
 
     (void)state;
     for (size_t i = 0; i < TF_COUNT(rows); i++) {
         tf_redis_reply *reply = tf_redis_reply_text(rows[i].type, rows[i].text, strlen(rows[i].text));
-        char cause[128] = "";
+        char cause[TF_REDIS_CAUSE_MAX] = "";
+        bool refused = false;
 
-        CHECK(tf_redis_greeting_accepts(&config, rows[i].i, reply, cause, sizeof(cause)) == !rows[i].cause,
-              rows[i].name);
+        CHECK(tf_redis_greeting_accepts(&config, rows[i].i, reply, cause, &refused) == !rows[i].cause, rows[i].name);
+        CHECK(refused == rows[i].refused, rows[i].name);
         CHECK(strcmp(cause, rows[i].cause ? rows[i].cause : "") == 0, rows[i].name);
         tf_redis_reply_free(reply);
     }
