@@ -194,8 +194,9 @@ static tf_code open_redis(tf_app *app, const char **ret_error)
 
 static tf_code open_callees(tf_app *app, const char **ret_error)
 {
-    if (app->config.etcd_endpoints[0])
-        app->etcd = tf_etcd_new(&(struct tf_etcd_config){app->config.etcd_endpoints, app->config.etcd_prefix});
+    tf_code code = app->config.etcd_endpoints[0] ? tf_app_etcd_open(app, ret_error) : TF_OK;
+
+    if (code) return code;
     return tf_app_clients_start(app, ret_error);
 }
 

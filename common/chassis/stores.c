@@ -1,4 +1,4 @@
-/* PostgreSQL, Redis and keys at start-up. */
+/* PostgreSQL, Redis, etcd and keys at start-up. */
 #include "common/chassis/stores.h"
 
 #include "common/base/log.h"
@@ -17,6 +17,7 @@ enum {
     MIGRATE_TIMEOUT_S = 900, /* an index on a large table */
     CONNECT_TIMEOUT_MS = 2000,
     REDIS_QUEUE_MAX = 65536,
+    REDIS_CAUSE_MAX = 300,
 };
 
 extern const struct tf_embedded tf_platform_migrations[];
@@ -168,8 +169,42 @@ tf_code tf_app_redis_open(tf_app *app, const char **ret_error)
         .libraries = app->service->redis_libraries,
     };
     app->redis = tf_redis_new(&app->redis_config);
-    while (!tf_redis_up(app->redis))
-        if (!wait_on(&waiting, app->config.redis_address, ret_error)) return TF_STORE_DOWN;
+    while (!tf_redis_up(app->redis)) {
+        char cause[REDIS_CAUSE_MAX];
+
+        if (tf_redis_cause(app->redis, cause, sizeof(cause))) {
+            *ret_error =
+                tf_arena_printf(app->arena, "Redis at %s: %s (redis_password_file)", app->config.redis_address, cause);
+            return TF_FIELD_INVALID;
+        }
+        if (!wait_on(&waiting, cause[0] ? cause : app->config.redis_address, ret_error)) return TF_STORE_DOWN;
+    }
+    return TF_OK;
+}
+
+/* ---- etcd -------------------------------------------------------------------------------------------------------- */
+
+tf_code tf_app_etcd_open(tf_app *app, const char **ret_error)
+{
+    const struct tf_config *config = &app->config;
+    char *password = NULL;
+    size_t size;
+
+    if (!config->etcd_user[0] != !config->etcd_password_file[0]) {
+        *ret_error = "etcd_user and etcd_password_file go together: one of them is empty";
+        return TF_FIELD_INVALID;
+    }
+    if (config->etcd_user[0]) {
+        tf_code code = tf_secret_read(app->arena, config->etcd_password_file, &password, &size, ret_error);
+
+        if (code) return code;
+    }
+    app->etcd = tf_etcd_new(&(struct tf_etcd_config){
+        .endpoints = config->etcd_endpoints,
+        .prefix = config->etcd_prefix,
+        .user = password ? config->etcd_user : NULL,
+        .password = password,
+    });
     return TF_OK;
 }
 

@@ -509,8 +509,8 @@ static void test_dead_letters(void **state)
 int main(int argc, char **argv)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_migrate),   cmocka_unit_test(test_refusals),     cmocka_unit_test(test_life),
-        cmocka_unit_test(test_not_ready), cmocka_unit_test(test_dead_letters),
+        cmocka_unit_test(test_migrate), cmocka_unit_test(test_refusals),  cmocka_unit_test(test_a_wrong_redis_password),
+        cmocka_unit_test(test_life),    cmocka_unit_test(test_not_ready), cmocka_unit_test(test_dead_letters),
     };
 
     if (argc > 1 && strcmp(argv[1], "--service") == 0) {
