@@ -1,5 +1,5 @@
 /* Payment, expiry, cancel: money ends in exactly one of a ticket or a refund. */
-#include "tests/integration/order_service/harness.h"
+#include "tests/integration/order/service/harness.h"
 
 #include <stdlib.h>
 

@@ -1,5 +1,5 @@
 /* What operators do: refund, pause, withdraw; and shows that program changes. */
-#include "tests/integration/order_service/harness.h"
+#include "tests/integration/order/service/harness.h"
 
 #include <stdlib.h>
 

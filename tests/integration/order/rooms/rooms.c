@@ -1,5 +1,5 @@
 /* Shared by the room tests: servers, a process made of rooms, shows, purchases, and looking from outside. */
-#include "tests/integration/order/rooms.h"
+#include "tests/integration/order/rooms/rooms.h"
 
 #include "common/base/id.h"
 #include "common/chassis/app_internal.h"

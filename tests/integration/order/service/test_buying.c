@@ -1,5 +1,5 @@
 /* From the map to the stored order: what buyers get, what they are refused, and that a key means one order. */
-#include "tests/integration/order_service/harness.h"
+#include "tests/integration/order/service/harness.h"
 
 #include <pthread.h>
 #include <stdatomic.h>

@@ -12,7 +12,7 @@ from pathlib import Path
 
 import redis
 
-ROOT = Path(__file__).resolve().parents[3]
+ROOT = Path(__file__).resolve().parents[4]
 LIBRARY = ROOT / "services/order/inventory/inventory_v1.lua"
 HEAD = 64
 AHEAD_RANKS, AHEAD_CELLS = 32, 5

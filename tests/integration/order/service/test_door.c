@@ -1,5 +1,5 @@
 /* Tickets, their codes, and the door. */
-#include "tests/integration/order_service/harness.h"
+#include "tests/integration/order/service/harness.h"
 
 #include "common/base/text.h"
 #include "services/order/domain/ticket_code.h"

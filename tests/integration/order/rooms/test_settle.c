@@ -1,6 +1,6 @@
 /* The end of holds: never early, soon after; tombstones; changes that transactions left in settle_queue; and what
  * happens without Redis. */
-#include "tests/integration/order/rooms.h"
+#include "tests/integration/order/rooms/rooms.h"
 
 #include "common/chassis/app_internal.h"
 

@@ -1,5 +1,5 @@
 /* The group commit: waiters, batches, lost answers, bad data, an absent PostgreSQL; and the clock learnt from it. */
-#include "tests/integration/order/rooms.h"
+#include "tests/integration/order/rooms/rooms.h"
 
 #include "common/base/id.h"
 #include "common/chassis/app_internal.h"

@@ -13,6 +13,9 @@ int harness_start(void **state);
 int harness_stop(void **state);
 /* Kills redis-server without saving and starts it empty. */
 void harness_restart_redis(void);
+/* Stops redis-server as a debugger would: it lives, takes connections and bytes, and answers nothing. */
+void harness_freeze_redis(void);
+void harness_thaw_redis(void);
 
 extern tf_rpc_client *order_client;
 extern tf_pg *order_pg; /* order's own database, for looking */

@@ -1,5 +1,5 @@
 /* Children, stand-ins and the many small things that a story needs. */
-#include "tests/integration/order_service/harness.h"
+#include "tests/integration/order/service/harness.h"
 
 #include "common/base/text.h"
 #include "common/chassis/bus.h"
@@ -126,6 +126,16 @@ void harness_restart_redis(void)
 {
     stop(&world.redis, SIGKILL);
     start_redis();
+}
+
+void harness_freeze_redis(void)
+{
+    assert_int_equal(kill(world.redis, SIGSTOP), 0);
+}
+
+void harness_thaw_redis(void)
+{
+    assert_int_equal(kill(world.redis, SIGCONT), 0);
 }
 
 static void make_keys(void)

@@ -1,6 +1,6 @@
 /* The inventory from PostgreSQL: what a rebuild brings back, when it happens by itself, and how long 50,000 places
  * take. */
-#include "tests/integration/order/rooms.h"
+#include "tests/integration/order/rooms/rooms.h"
 
 #include "common/base/id.h"
 #include "common/chassis/app_internal.h"
