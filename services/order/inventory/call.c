@@ -6,7 +6,7 @@
 
 #include <string.h>
 
-enum { CLOSED_RETRY_MS = 500, CLOSED_JITTER_MS = 500 };
+enum { CLOSED_RETRY_MS = 500, CLOSED_JITTER_MS = 500, DOWN_RETRY_MS = 1000, DOWN_JITTER_MS = 1000 };
 
 tf_app *inventory_app;
 
@@ -99,6 +99,35 @@ tf_code inventory_call(tf_ctx *ctx, const tf_redis_cmd *cmd, struct inventory_an
     return inventory_answer_of(ctx, reply, ret_answer);
 }
 
+/* Spreads those who come back. */
+static int jitter_ms(int range)
+{
+    return (int)(tf_mix64((uint64_t)tf_mono_us()) % (uint64_t)range);
+}
+
+tf_code inventory_ask(tf_ctx *ctx, const tf_redis_cmd *cmd, struct inventory_answer *ret_answer)
+{
+    int64_t deadline_us = ctx->deadline_us;
+    tf_code code;
+
+    ctx->deadline_us = TF_MIN(deadline_us, tf_mono_us() + INVENTORY_READ_US_MAX);
+    code = inventory_call(ctx, cmd, ret_answer);
+    ctx->deadline_us = deadline_us;
+    if (code != TF_UNKNOWN_OUTCOME && code != TF_STORE_DOWN) return code;
+
+    /* Nothing was to be done, so nothing is unknown. */
+    tf_error_clear(ctx);
+    return inventory_down(ctx, code == TF_STORE_DOWN ? "Redis is away" : "Redis does not answer");
+}
+
+tf_code inventory_down(tf_ctx *ctx, const char *why)
+{
+    tf_code code = tf_fail(ctx, TF_STORE_DOWN, "%s", why);
+
+    tf_error_retry_after(ctx, DOWN_RETRY_MS + jitter_ms(DOWN_JITTER_MS));
+    return code;
+}
+
 bool inventory_status_is(const struct inventory_answer *answer, const char *status)
 {
     return strcmp(answer->status, status) == 0;
@@ -136,6 +165,6 @@ tf_code inventory_closed(tf_ctx *ctx, int64_t show_id)
 
     inventory_rebuild_soon(show_id);
     code = tf_fail(ctx, TF_REBUILDING, "the inventory of show %lld is closed", (long long)show_id);
-    tf_error_retry_after(ctx, CLOSED_RETRY_MS + (int)(tf_mix64((uint64_t)tf_mono_us()) % CLOSED_JITTER_MS));
+    tf_error_retry_after(ctx, CLOSED_RETRY_MS + jitter_ms(CLOSED_JITTER_MS));
     return code;
 }

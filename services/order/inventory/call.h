@@ -4,6 +4,9 @@
 #include "common/chassis/service.h"
 #include "services/order/inventory/inventory.h"
 
+/* How long readers wait for Redis: a server that is well answers in a thousandth of it. */
+enum { INVENTORY_READ_US_MAX = TF_US_PER_S };
+
 /* Set by inventory_start for the life of the process. */
 extern tf_app *inventory_app;
 
@@ -34,6 +37,9 @@ struct inventory_answer {
 /* Runs the call. Codes besides those of tf_redis_call: TF_STORE_DOWN when the server cannot serve it now (loading,
  * read-only, out of memory, library missing), TF_INTERNAL for a fault of the function. */
 TF_MUSTCHECK tf_code inventory_call(tf_ctx *ctx, const tf_redis_cmd *cmd, struct inventory_answer *ret_answer);
+/* The same for a function that only reads: within INVENTORY_READ_US_MAX, and a server that does not answer is
+ * TF_STORE_DOWN with its hint to come back, whether it got the question or not. */
+TF_MUSTCHECK tf_code inventory_ask(tf_ctx *ctx, const tf_redis_cmd *cmd, struct inventory_answer *ret_answer);
 /* The same for a reply that came by a pipeline. */
 TF_MUSTCHECK tf_code inventory_answer_of(tf_ctx *ctx, const tf_redis_reply *reply, struct inventory_answer *ret_answer);
 bool inventory_status_is(const struct inventory_answer *answer, const char *status);
@@ -41,5 +47,7 @@ int64_t inventory_answer_int(struct inventory_answer *answer);
 size_t inventory_answer_left(const struct inventory_answer *answer);
 TF_MUSTCHECK tf_code inventory_answer_check(tf_ctx *ctx, const struct inventory_answer *answer);
 
+/* TF_STORE_DOWN with its hint to come back. */
+TF_MUSTCHECK tf_code inventory_down(tf_ctx *ctx, const char *why);
 /* TF_REBUILDING with its hint to come back; starts the rebuild. */
 TF_MUSTCHECK tf_code inventory_closed(tf_ctx *ctx, int64_t show_id);

@@ -4,7 +4,7 @@
 
 #include "common/base/id.h"
 
-enum { FOLLOW_ROUNDS_MAX = 5 };
+enum { FOLLOW_ROUNDS_MAX = 5, SET_US_MAX = TF_US_PER_S };
 
 static const struct tf_pg_stmt select_fence = {
     .name = "fence_read",
@@ -57,5 +57,13 @@ tf_code fence_follow(tf_ctx *ctx, int64_t show_id, int sale_state)
 
 tf_code inventory_set_sale_state(tf_ctx *ctx, int64_t show_id, int sale_state)
 {
-    return fence_follow(ctx, show_id, sale_state);
+    int64_t deadline_us = ctx->deadline_us;
+    tf_code code;
+
+    ctx->deadline_us =
+        TF_MIN(deadline_us, tf_mono_us() + SET_US_MAX); /* the fence has decided: Redis may be told later */
+    code = fence_follow(ctx, show_id, sale_state);
+    ctx->deadline_us = deadline_us;
+    inventory_availability_forget(show_id);
+    return code;
 }

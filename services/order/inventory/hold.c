@@ -214,7 +214,7 @@ tf_code inventory_used(tf_ctx *ctx, const struct sale *sale, int64_t user_id, in
     inventory_key(&cmd, sale->show_id, "u");
     tf_redis_arg_int(&cmd, sale->show_id);
     tf_redis_arg_int(&cmd, user_id);
-    code = inventory_call(ctx, &cmd, &answer);
+    code = inventory_ask(ctx, &cmd, &answer);
     if (code) return code;
     if (inventory_status_is(&answer, "CLOSED")) return inventory_closed(ctx, sale->show_id);
 

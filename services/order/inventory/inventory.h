@@ -82,6 +82,7 @@ void inventory_confirm(const struct confirm_entry *entries, size_t n);
 /* The whole picture for readers. places: packed as in GetAvailabilityResponse, (npos + 3) / 4 bytes in ctx->arena. */
 struct availability {
     int64_t epoch, version;
+    int32_t terms;
     int sale_state; /* SaleState */
     struct {
         int32_t free, held, sold, blocked;
@@ -90,19 +91,24 @@ struct availability {
     size_t places_size;
     int64_t next_release_ms; /* 0: none held */
 };
-/* TF_REBUILDING when the show is CLOSED (and a rebuild was started). Reads are shared: at most one Redis read per show
- * and 100 ms. */
+/* TF_REBUILDING when the show is CLOSED (and a rebuild was started); TF_STORE_DOWN when Redis is away or does not
+ * answer within a second. Reads are shared: at most one Redis read per show and 100 ms. */
 TF_MUSTCHECK tf_code inventory_availability(tf_ctx *ctx, const struct sale *sale,
                                             struct availability *ret_availability);
-/* Tickets of the user in the show (held and paid) as the limit counts them. */
+/* The same without places, from memory alone: what readers share now, at most 100 ms old. False when there is nothing.
+ * Never waits. */
+bool inventory_glance(const struct sale *sale, struct availability *ret_availability);
+/* What was read before now is shown to nobody any more: this process has changed the sale's state. */
+void inventory_availability_forget(int64_t show_id);
+/* Tickets of the user in the show (held and paid) as the limit counts them. TF_STORE_DOWN as above. */
 TF_MUSTCHECK tf_code inventory_used(tf_ctx *ctx, const struct sale *sale, int64_t user_id, int *ret_used);
 
 /* Starts a rebuild of the show unless one runs in this process (single-flight); returns at once. */
 void inventory_rebuild_soon(int64_t show_id);
 /* Rebuilds now and waits (publication, start-up, tests). */
 TF_MUSTCHECK tf_code inventory_rebuild(tf_ctx *ctx, int64_t show_id);
-/* Puts sale_state (after the fence row changed) into the header. TF_OK also when CLOSED: the rebuild reads it from the
- * fence. */
+/* Puts sale_state (after the fence row changed) into the header, within a second. TF_OK also when CLOSED: the rebuild
+ * reads it from the fence. */
 TF_MUSTCHECK tf_code inventory_set_sale_state(tf_ctx *ctx, int64_t show_id, int sale_state);
 
 struct tf_app;

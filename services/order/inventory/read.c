@@ -28,6 +28,7 @@ struct shelf_entry {
     int64_t show_id, asked_us;
     struct view *view; /* NULL: none yet, or the last read failed */
     int64_t read_us;   /* when the view's read began */
+    int64_t since_us;  /* what was read before it does not count: the sale's state has changed */
     bool reading;
     int waiting;
     tf_code failure; /* of the last read */
@@ -113,7 +114,7 @@ static tf_code read_view(tf_ctx *ctx, const struct sale *sale, struct view **ret
     tf_redis_arg_int(&cmd, sale->show_id);
     tf_redis_arg_int(&cmd, now_ms);
     tf_redis_arg_int(&cmd, now_ms + INTENTS_AHEAD_MS);
-    code = inventory_call(ctx, &cmd, &answer);
+    code = inventory_ask(ctx, &cmd, &answer);
     if (code) return code;
     if (inventory_status_is(&answer, "CLOSED")) return inventory_closed(ctx, sale->show_id);
 
@@ -134,6 +135,7 @@ static tf_code read_view(tf_ctx *ctx, const struct sale *sale, struct view **ret
 
     view = view_new(sale, (const unsigned char *)areas->text, areas->size / 3);
     if (!view) return tf_fail(ctx, TF_OVERLOADED, "no memory for availability");
+    view->availability.terms = sale->terms;
     view->availability.epoch = epoch;
     view->availability.version = inventory_version(epoch, counter);
     view->availability.sale_state = sale_state;
@@ -160,23 +162,40 @@ static void evict(void)
     n_entries--;
 }
 
+static struct shelf_entry **head_of(int64_t show_id)
+{
+    return &table[(uint64_t)show_id * 0x9e3779b97f4a7c15u >> 56];
+}
+
+/* NULL: nobody has asked for the show. Under the lock. */
+static struct shelf_entry *known(int64_t show_id)
+{
+    for (struct shelf_entry *entry = *head_of(show_id); entry; entry = entry->next)
+        if (entry->show_id == show_id) return entry;
+    return NULL;
+}
+
+/* NULL: no memory. Under the lock. */
 static struct shelf_entry *find(int64_t show_id)
 {
-    struct shelf_entry **head = &table[(uint64_t)show_id * 0x9e3779b97f4a7c15u >> 56];
-    struct shelf_entry *entry;
+    struct shelf_entry *entry = known(show_id), **head = head_of(show_id);
 
-    for (entry = *head; entry; entry = entry->next)
-        if (entry->show_id == show_id) return entry;
-
+    if (entry) return entry;
     if (n_entries >= SHOWS_MAX) evict();
     entry = calloc(1, sizeof(*entry));
     if (!entry) return NULL;
     entry->show_id = show_id;
-    entry->read_us = INT64_MIN / 2;
+    entry->read_us = entry->since_us = INT64_MIN / 2;
     entry->next = *head; /* evict may have changed the list, not its head's place */
     *head = entry;
     n_entries++;
     return entry;
+}
+
+/* The view may still be shown. Under the lock. */
+static bool fresh(const struct shelf_entry *entry, int64_t now_us)
+{
+    return entry->view && now_us - entry->read_us <= FRESH_US && entry->read_us >= entry->since_us;
 }
 
 /* Waits until the read under way has landed; false at the deadline. Under the lock. */
@@ -210,6 +229,46 @@ static tf_code answer_from(tf_ctx *ctx, struct view *view, struct availability *
     return TF_OK;
 }
 
+/* For all who wait: it has its own time, because whoever began it may be in a hurry. */
+static tf_code shared_read(tf_ctx *ctx, const struct sale *sale, struct view **ret_view)
+{
+    int64_t deadline_us = ctx->deadline_us;
+    tf_code code;
+
+    ctx->deadline_us = INT64_MAX;
+    code = read_view(ctx, sale, ret_view);
+    ctx->deadline_us = deadline_us;
+    tf_counter_add_label(&reads, "redis", 1);
+    return code;
+}
+
+void inventory_availability_forget(int64_t show_id)
+{
+    struct shelf_entry *entry;
+
+    pthread_mutex_lock(&lock);
+    entry = known(show_id);
+    if (entry) entry->since_us = tf_mono_us();
+    pthread_mutex_unlock(&lock);
+}
+
+bool inventory_glance(const struct sale *sale, struct availability *ret_availability)
+{
+    struct shelf_entry *entry;
+    bool seen;
+
+    pthread_mutex_lock(&lock);
+    entry = known(sale->show_id);
+    seen = entry && fresh(entry, tf_mono_us()) && entry->view->availability.terms == sale->terms;
+    if (seen) {
+        *ret_availability = entry->view->availability;
+        ret_availability->places = NULL;
+        ret_availability->places_size = 0;
+    }
+    pthread_mutex_unlock(&lock);
+    return seen;
+}
+
 tf_code inventory_availability(tf_ctx *ctx, const struct sale *sale, struct availability *ret_availability)
 {
     struct shelf_entry *entry;
@@ -225,7 +284,7 @@ tf_code inventory_availability(tf_ctx *ctx, const struct sale *sale, struct avai
         return tf_fail(ctx, TF_OVERLOADED, "no memory for availability");
     }
     entry->asked_us = start_us = tf_mono_us();
-    if (entry->view && start_us - entry->read_us <= FRESH_US) {
+    if (fresh(entry, start_us)) {
         view = entry->view;
     } else if (entry->reading) {
         if (!wait_landing(ctx, entry)) {
@@ -237,6 +296,7 @@ tf_code inventory_availability(tf_ctx *ctx, const struct sale *sale, struct avai
         if (!view) {
             pthread_mutex_unlock(&lock);
             if (code == TF_REBUILDING) return inventory_closed(ctx, sale->show_id);
+            if (code == TF_STORE_DOWN) return inventory_down(ctx, "the shared read of availability failed");
             return tf_fail(ctx, code, "the shared read of availability failed");
         }
     }
@@ -249,8 +309,7 @@ tf_code inventory_availability(tf_ctx *ctx, const struct sale *sale, struct avai
     entry->reading = true;
     pthread_mutex_unlock(&lock);
 
-    code = read_view(ctx, sale, &view);
-    tf_counter_add_label(&reads, "redis", 1);
+    code = shared_read(ctx, sale, &view);
 
     pthread_mutex_lock(&lock);
     view_unref(entry->view);

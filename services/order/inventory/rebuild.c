@@ -45,7 +45,7 @@ static tf_code seen_read(tf_ctx *ctx, int64_t show_id, struct seen *ret_seen)
     inventory_fcall(&cmd, ctx, "tf1_seen", 1);
     inventory_key(&cmd, show_id, "m");
     tf_redis_arg_int(&cmd, show_id);
-    code = inventory_call(ctx, &cmd, &answer);
+    code = inventory_ask(ctx, &cmd, &answer);
     if (code) return code;
 
     seen.open = inventory_status_is(&answer, "OPEN");

@@ -22,7 +22,8 @@ enum {
     OVERDUE_GRACE_S = 10,
     TOMBSTONES_MAX = 1000, /* removed per look */
     CLAIM_ROUNDS_MAX = 20,
-    HANDLER_MS_MAX = 20000
+    HANDLER_MS_MAX = 20000,
+    NOW_US_MAX = TF_US_PER_S
 };
 #define SETTLE_STREAM "tf:settle"
 
@@ -279,11 +280,14 @@ void settle_now(tf_ctx *ctx, int bucket, int64_t show_id, int64_t order_no)
 {
     struct settle_item item = {.bucket = bucket, .show_id = show_id, .order_no = order_no};
     struct tf_error before = ctx->error;
+    int64_t deadline_us = ctx->deadline_us;
 
-    /* The caller's own error, if any, stays the first one. */
+    /* The caller's own error, if any, stays the first one; and he is answered although a server is silent. */
     tf_error_clear(ctx);
+    ctx->deadline_us = TF_MIN(deadline_us, tf_mono_us() + NOW_US_MAX);
     if (settle_batch(ctx, &item, 1) && tf_log_threshold() <= TF_LOG_DEBUG)
         tf_log(TF_LOG_DEBUG, "left to its due time", "cause", ctx->error.internal, NULL);
+    ctx->deadline_us = deadline_us;
     ctx->error = before;
 }
 
