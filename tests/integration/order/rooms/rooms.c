@@ -1,7 +1,9 @@
 /* Shared by the room tests: servers, a process made of rooms, shows, purchases, and looking from outside. */
 #include "tests/integration/order/rooms/rooms.h"
 
+#include "common/base/buf.h"
 #include "common/base/id.h"
+#include "common/base/metrics.h"
 #include "common/chassis/app_internal.h"
 #include "services/order/commit/sale_time.h"
 #include "ticketflow/order/v1/order.tf.h"
@@ -22,6 +24,14 @@ enum { TEXT = 1024, NAME = 512 };
 struct tf_app *rooms_app;
 _Atomic int64_t rooms_clock_shift_us;
 struct proxy *rooms_proxy;
+struct order_config rooms_config = {.hold_floor_s = 1,
+                                    .pay_margin_s = 0,
+                                    .commit_batch_max = 300,
+                                    .commit_queue_max = 4096,
+                                    .intent_ms = 1000,
+                                    .settle_interval_ms = 200,
+                                    .safety_net_s = 1,
+                                    .clock_tolerance_ms = 2000};
 
 static struct {
     tf_app app;
@@ -181,14 +191,7 @@ int rooms_start(void **state)
     wait_until(redis_up, NULL, 5000, "the connection to Redis");
 
     rooms_app = app;
-    order_config = (struct order_config){.hold_floor_s = 1,
-                                         .pay_margin_s = 0,
-                                         .commit_batch_max = 300,
-                                         .commit_queue_max = 4096,
-                                         .intent_ms = 1000,
-                                         .settle_interval_ms = 200,
-                                         .safety_net_s = 1,
-                                         .clock_tolerance_ms = 2000};
+    order_config = rooms_config;
     assert_int_equal(commit_start(app), TF_OK);
     assert_int_equal(inventory_start(app), TF_OK);
     assert_int_equal(settle_start(app), TF_OK);
@@ -507,6 +510,22 @@ void sql_do(const char *format, ...)
     va_start(args, format);
     run_sql(format, args);
     va_end(args);
+}
+
+int64_t metric_value(const char *name_with_labels)
+{
+    char line[128];
+    const char *at;
+    int64_t value = 0;
+    tf_buf text;
+
+    snprintf(line, sizeof(line), "\n%s ", name_with_labels);
+    tf_buf_init(&text, 1 << 20);
+    tf_metrics_render(&text);
+    at = strstr(text.data, line);
+    if (at) value = strtoll(at + strlen(line), NULL, 10);
+    tf_buf_done(&text);
+    return value;
 }
 
 int64_t redis_number(const char *word, ...)

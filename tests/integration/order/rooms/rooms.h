@@ -17,6 +17,8 @@ extern struct tf_app *rooms_app;
 extern _Atomic int64_t rooms_clock_shift_us; /* of the process's own wall clock */
 extern struct proxy *rooms_proxy;            /* between the rooms and PostgreSQL */
 
+/* What rooms_start sets order_config to; a program whose tests need other values changes it before. */
+extern struct order_config rooms_config;
 /* For cmocka's groups: everything runs. Intents last 1 s, the safety net looks every second. */
 int rooms_start(void **state);
 int rooms_stop(void **state);
@@ -74,5 +76,7 @@ int place_status(const struct sale *sale, int32_t place);
 void wait_status(const struct sale *sale, int32_t place, int status, int timeout_ms);
 /* Redis and PostgreSQL agree place by place; no entry of the show is due that should not be. Fails the test else. */
 void check_agreement(const struct sale *sale);
+/* A metric as operators see it: "tf_x_total{result=\"OK\"}"; 0 while it does not appear. */
+int64_t metric_value(const char *name_with_labels);
 /* A Redis command of words ended by NULL: integer, length of text, or number of items; -1: nil or error. */
 int64_t redis_number(const char *word, ...) __attribute__((sentinel));

@@ -2,32 +2,20 @@
  */
 #include "tests/integration/order/rooms/rooms.h"
 
-#include "common/base/buf.h"
-#include "common/base/metrics.h"
 #include "services/order/sale/shelf.h"
 
 #include <stdio.h>
-#include <stdlib.h>
 
 enum { CROWD = 40, LOADS_MAX = 4, AT_ONCE_MS = 1000 };
 
 static const struct test_show plain = {.rows = 2, .row_places = 10};
 
-/* As operators see them. */
 static int64_t loads(const char *result)
 {
-    char line[80];
-    const char *at;
-    int64_t n = 0;
-    tf_buf text;
+    char name[80];
 
-    snprintf(line, sizeof(line), "\ntf_order_snapshot_loads_total{result=\"%s\"} ", result);
-    tf_buf_init(&text, 1 << 20);
-    tf_metrics_render(&text);
-    at = strstr(text.data, line);
-    if (at) n = strtoll(at + strlen(line), NULL, 10);
-    tf_buf_done(&text);
-    return n;
+    snprintf(name, sizeof(name), "tf_order_snapshot_loads_total{result=\"%s\"}", result);
+    return metric_value(name);
 }
 
 static int64_t now_ms(void)
