@@ -29,12 +29,13 @@ static bool program_is(const char *pid, const char *name)
 /* Every part runs in a directory of its own, so a process tells by its working directory whose it is. */
 pid_t leftover(struct local *l, const struct part *p)
 {
-    char directory[600], name[32], path[300], cwd[600];
+    char directory[600], half_made[620], name[32], path[300], cwd[640];
     struct dirent *entry;
     pid_t found = 0;
     DIR *proc;
 
     part_directory(l, p, directory, sizeof directory);
+    snprintf(half_made, sizeof half_made, "%s" HALF_MADE, directory);
     if (p->kind == STORE)
         snprintf(name, sizeof name, "%.15s", strrchr(store_program(p), '/') + 1);
     else
@@ -48,7 +49,8 @@ pid_t leftover(struct local *l, const struct part *p)
         n = readlink(path, cwd, sizeof cwd - 1);
         if (n <= 0) continue;
         cwd[n] = '\0';
-        if (strcmp(cwd, directory) == 0 && program_is(entry->d_name, name)) found = atoi(entry->d_name);
+        if ((strcmp(cwd, directory) == 0 || strcmp(cwd, half_made) == 0) && program_is(entry->d_name, name))
+            found = atoi(entry->d_name);
     }
     if (proc) closedir(proc);
     return found;

@@ -53,10 +53,12 @@ enum { REPORT_SERVES = 1, REPORT_RUNS_ALREADY = 2, REPORT_FAILED = 3 };
 TF_NORETURN void supervise(struct local *l, int progress_fd);
 
 /* ---- home.c ---- */
-/* Makes the directories; l->home becomes the real path. False after a sentence on stderr. */
+/* Makes the directories, once it is clear that they may be ours; l->home becomes the real path. Raises the limit of
+ * open files. False after a sentence on stderr. */
 bool home_make(struct local *l);
-/* The lock says that a supervisor lives, and which: it is held as long as that process. False: another holds it. */
-bool home_lock(struct local *l);
+/* The lock says that a supervisor lives, and which: it is held as long as that process. LOCK_FAILED leaves errno. */
+enum lock_result { LOCK_OURS, LOCK_HELD, LOCK_FAILED };
+enum lock_result home_lock(struct local *l);
 /* Process that holds the lock; 0: nobody. */
 pid_t home_supervisor(const char *home);
 
@@ -119,6 +121,8 @@ bool store_ready(struct local *l, struct part *p);
 int store_stop_signal(const struct part *p);
 /* Directory in which it runs. */
 void store_directory(const struct local *l, const struct part *p, char *out, size_t size);
+/* Behind a data directory's name while its contents are made for the first time. */
+#define HALF_MADE ".new"
 const char *store_program(const struct part *p);
 /* Servers that were given instead of ours answer. */
 bool stores_external_answer(struct local *l);

@@ -54,17 +54,22 @@ static bool pg_may_enter(struct local *l, const char *data)
     return false;
 }
 
+/* A cluster is there whole or not at all, however the start ends: it is made beside its place and then renamed. */
 static bool pg_initialise(struct local *l, const char *data, const char *log)
 {
-    char password[128], file[700], pwfile[720];
+    char password[128], file[700], pwfile[720], made[700];
     /* clang-format off */
-    const char *argv[] = {PG_BIN "/initdb", "-D", data, "-U", "ticketflow", "-A", "scram-sha-256",
+    const char *argv[] = {PG_BIN "/initdb", "-D", made, "-U", "ticketflow", "-A", "scram-sha-256",
                           pwfile, "-E", "UTF8", "--locale=C.UTF-8", NULL};
     /* clang-format on */
+    const char *remove_argv[] = {"/bin/rm", "-rf", "--", made, NULL};
     struct spawn s = {.argv = argv, .log_path = log, .user = pg_account(), .death_signal = SIGKILL};
+    struct spawn removal = {.argv = remove_argv, .log_path = log, .death_signal = SIGKILL};
     struct passwd *pw;
     int status, fd;
 
+    snprintf(made, sizeof made, "%s" HALF_MADE, data);
+    if (run(&removal, 60000) || !make_dir(l, made, "postgres", 0700) || !pg_may_enter(l, made)) return false;
     if (!secret_read(l, "pg-superuser.password", password, sizeof password)) return false;
     /* initdb reads the password as its own account, from a file that lives for this call only. */
     snprintf(file, sizeof file, "%s/run/pg/pw", l->home);
@@ -80,8 +85,12 @@ static bool pg_initialise(struct local *l, const char *data, const char *log)
     close(fd);
     status = run(&s, 60000);
     unlink(file);
-    if (status) say(l, "PostgreSQL: initdb failed (%d), see %s", status, log);
-    return status == 0;
+    if (status == 0 && rename(made, data) == 0) return true;
+    if (status)
+        say(l, "PostgreSQL: initdb failed (%d), see %s", status, log);
+    else
+        say(l, "cannot make %s: %s", data, strerror(errno));
+    return false;
 }
 
 static pid_t pg_start(struct local *l, struct part *p)
@@ -100,9 +109,9 @@ static pid_t pg_start(struct local *l, struct part *p)
     snprintf(log, sizeof log, "%s/log/pg.log", l->home);
     snprintf(port, sizeof port, "%d", p->port);
     snprintf(conf_sockets, sizeof conf_sockets, "unix_socket_directories=%s", strlen(sockets) < 80 ? sockets : "");
-    if (!make_dir(l, data, "postgres", 0700) || !make_dir(l, sockets, "postgres", 0700)) return -1;
+    if (!make_dir(l, sockets, "postgres", 0700)) return -1;
     snprintf(version, sizeof version, "%s/PG_VERSION", data);
-    if (access(version, F_OK) && (!pg_may_enter(l, data) || !pg_initialise(l, data, log))) return -1;
+    if (access(version, F_OK) && !pg_initialise(l, data, log)) return -1;
     return spawn(&s);
 }
 

@@ -156,6 +156,7 @@ static bool start_kind(struct local *l, enum part_kind kind)
         if (p->kind != kind || p->state == PART_EXTERNAL) continue;
         if (!start_part(l, p)) {
             say(l, "  %-8s cannot be started", p->name);
+            show_log(l, p->name);
             return false;
         }
     }
@@ -329,9 +330,15 @@ TF_NORETURN void supervise(struct local *l, int progress_fd)
     setsid();
     for (int fd = 3; fd < 1024; fd++) /* nothing of whoever called us is kept open */
         if (fd != progress_fd) close(fd);
-    if (!home_lock(l)) {
+    switch (home_lock(l)) {
+    case LOCK_OURS:
+        break;
+    case LOCK_HELD:
         dprintf(progress_fd, "%c", REPORT_RUNS_ALREADY);
         _exit(2);
+    case LOCK_FAILED:
+        dprintf(progress_fd, "cannot write %s/run/lock: %s\n%c", l->home, strerror(errno), REPORT_FAILED);
+        _exit(1);
     }
     go_to_background(l);
     l->progress = fdopen(progress_fd, "w");

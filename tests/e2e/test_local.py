@@ -314,6 +314,55 @@ def test_a_home_that_is_no_directory_is_named(tmp_path):
     assert code == 1 and f"{tmp_path}/file/home" in text
 
 
+def test_a_home_with_something_else_in_it_is_left_alone():
+    with private_home() as home:
+        pathlib.Path(home, "thesis.txt").write_text("")
+        code, text = local("start", home, "--base-port", OTHER_PORT)
+        assert code == 1 and home in text and "thesis.txt" in text, text
+        assert os.listdir(home) == ["thesis.txt"]
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root can give a directory away")
+def test_a_home_of_another_account_is_left_alone():
+    with private_home() as home:
+        shutil.chown(home, "nobody")
+        code, text = local("start", home, "--base-port", OTHER_PORT)
+        assert code == 1 and home in text and "nobody" in text, text
+        assert os.listdir(home) == []
+
+
+def test_too_few_open_files_are_named():
+    with private_home() as home:
+        limit = ["prlimit", "--nofile=100:100", BIN / "tf-local", "start", "--home", home, "--base-port", str(OTHER_PORT)]
+        done = subprocess.run(limit, capture_output=True, text=True, timeout=60)
+        assert done.returncode == 1 and "ulimit" in done.stderr, done.stderr
+
+
+@pytest.mark.parametrize("moment", ["secrets/internal.key", "pg.new/PG_VERSION", "pg/postmaster.pid", "redis/appendonlydir"])
+def test_a_first_start_that_was_killed_is_finished_by_the_next(moment):
+    with private_home() as home:
+        command = [BIN / "tf-local", "start", "--home", home, "--base-port", str(OTHER_PORT), "--stores-only"]
+        with subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL) as process:
+            until(pathlib.Path(home, moment).exists, timeout=20, pause=0.001, what=moment)
+            for pid in [pid for pid, command in processes_of(home).items() if "tf-local" in command]:
+                with contextlib.suppress(ProcessLookupError):
+                    os.kill(pid, signal.SIGKILL)
+        assert process.returncode == -signal.SIGKILL
+        code, text = local("start", home, "--base-port", OTHER_PORT, "--stores-only")
+        assert code == 0, text
+        assert {row["state"] for row in status(home).values()} == {"running"}
+        assert not pathlib.Path(home, "pg.new").exists()
+
+
+def test_of_two_starts_at_once_one_starts():
+    with private_home() as home:
+        command = [BIN / "tf-local", "start", "--home", home, "--base-port", str(OTHER_PORT), "--stores-only"]
+        both = [subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True) for _ in range(2)]
+        texts = [process.communicate(timeout=60)[0] for process in both]
+        assert sorted(process.returncode for process in both) == [0, 2], texts
+        assert {row["state"] for row in status(home).values()} == {"running"}
+
+
 def test_a_part_that_cannot_start_says_why():
     with private_home() as home:
         code, text = local("start", home, "--base-port", OTHER_PORT, "--set", "order.hold_floor_s=never")
@@ -398,6 +447,32 @@ def test_a_part_that_crashes_is_restarted(whole, part):
     assert set(others.values()) == {"running"}, others
 
 
+def test_a_part_that_crashes_again_and_again_is_seen(tmp_path):
+    for program in BIN.glob("tf-*"):
+        (tmp_path / program.name).symlink_to(program)
+    pay, supervisor = tmp_path / "tf-pay", tmp_path / "tf-local"
+    supervisor.unlink()
+    shutil.copy(BIN / "tf-local", supervisor)  # it looks for the others beside itself
+    with private_home() as home:
+        done = subprocess.run([supervisor, "start", "--home", home, "--base-port", str(OTHER_PORT)], capture_output=True, text=True, timeout=120)
+        assert done.returncode == 0, done.stdout
+        before = status(home)
+        pay.unlink()
+        pay.write_text("#!/bin/sh\nexit 7\n")
+        pay.chmod(0o755)
+        os.kill(before["pay"]["pid"], signal.SIGKILL)
+        until(lambda: status(home)["pay"]["restarts"] >= 4 and status(home)["pay"]["state"] == "backoff", timeout=20, what="pay rests between its crashes")
+        assert local("status", home)[0] == 1
+        restarts, begun = status(home)["pay"]["restarts"], time.monotonic()
+        time.sleep(3)
+        assert status(home)["pay"]["restarts"] - restarts <= (time.monotonic() - begun) / 0.8 + 1, "it rests longer and longer"
+        assert {name: row["pid"] for name, row in status(home).items() if name != "pay"} == {n: r["pid"] for n, r in before.items() if n != "pay"}
+        assert "status 7" in pathlib.Path(home, "log", "supervisor.log").read_text()
+        pay.unlink()
+        pay.symlink_to(BIN / "tf-pay")
+        until(lambda: local("status", home)[0] == 0, timeout=20, what="pay again")
+
+
 def test_a_killed_supervisor_takes_all_along(whole):
     os.kill(status(whole)["supervisor"]["pid"], signal.SIGKILL)
     until(lambda: processes_of(whole) == {}, timeout=seconds(5), what="no child left")
@@ -419,6 +494,7 @@ def test_after_a_stop_nothing_is_left_and_a_start_is_quick(whole):
     assert [path for path in pathlib.Path(whole).rglob("*") if path.is_socket()] == []
     assert local("status", whole)[0] == 3
     assert local("stop", whole) == (0, "TicketFlow is not running.\n")
+    pathlib.Path(whole, "secrets", "redis.password").unlink()  # an installation from before there was one
     begun = time.monotonic()
     code, text = local("start", whole, "--base-port", WHOLE_PORT)
     assert code == 0, text

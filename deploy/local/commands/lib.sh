@@ -94,6 +94,12 @@ tf_build() {
   local dir=$TF_ROOT/build/$preset log
   mkdir -p "$dir"
   log=$dir/build.log
+  # Two builds of one directory at once would spoil each other.
+  exec 8>"$dir/build-lock"
+  flock -n 8 || {
+    echo "Waiting for another build ($preset)"
+    flock 8
+  }
   if [ ! -f "$dir/build.ninja" ]; then
     echo "Configuring ($preset)"
     (cd "$TF_ROOT" && cmake --preset "$preset") >"$log" 2>&1 || {
@@ -110,6 +116,7 @@ tf_build() {
     grep -A 20 -m 1 '^FAILED' "$log" >&2 || tail -n 20 "$log" >&2
     tf_die "the build failed; whole output in $log"
   fi
+  exec 8>&-
 }
 
 tf_built() {

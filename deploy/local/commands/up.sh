@@ -49,28 +49,45 @@ while [ $# -gt 0 ]; do
   esac
 done
 
-if tf_running; then
+# Written when an up has gone to its end: without it what runs has not been proved yet, because its up was killed.
+tf_up_done=$TF_HOME/run/up-done
+tf_runs_already() {
   echo "TicketFlow runs already ($TF_HOME, ports from $(tf_ports_used)); nothing was changed. ./ticketflow status shows it."
   exit 0
-fi
+}
+if tf_running && [ -f "$tf_up_done" ]; then tf_runs_already; fi
 tf_packages packages.txt
 tf_build release
-mkdir -p "$(dirname "$TF_HOME")" || tf_die "cannot make $(dirname "$TF_HOME")"
-# Ctrl-C at any moment stops what had started.
-trap 'trap - INT TERM; "$TF_BIN/tf-local" stop --home "$TF_HOME"; exit 130' INT TERM
-status=0
-"$TF_BIN/tf-local" start --home "$TF_HOME" --base-port "$TF_BASE_PORT" "${tf_up_args[@]}" || status=$?
-case "$status" in
-0) ;;
-130) exit 130 ;;
-*) tf_die "the start failed; logs are in $TF_HOME/log" ;;
-esac
+if tf_running; then
+  echo "TicketFlow runs already ($TF_HOME); the up that started it did not come to its end."
+else
+  mkdir -p "$(dirname "$TF_HOME")" || tf_die "cannot make $(dirname "$TF_HOME")"
+  # Ctrl-C at any moment stops what had started.
+  trap 'trap - INT TERM; "$TF_BIN/tf-local" stop --home "$TF_HOME"; exit 130' INT TERM
+  status=0
+  "$TF_BIN/tf-local" start --home "$TF_HOME" --base-port "$TF_BASE_PORT" "${tf_up_args[@]}" || status=$?
+  case "$status" in
+  0) ;;
+  2) exit 0 ;; # somebody else was quicker
+  64 | 130) exit "$status" ;;
+  *)
+    [ -d "$TF_HOME/log" ] && tf_die "the start failed; logs are in $TF_HOME/log"
+    tf_die "the start failed"
+    ;;
+  esac
+fi
+exec 9>"$TF_HOME/run/up-lock"
+flock -n 9 || {
+  echo "Another ./ticketflow up is at work on $TF_HOME; nothing was changed."
+  exit 0
+}
 
 if [ "$tf_demo" = yes ]; then
   # The same files again change nothing.
   tf_story import "$TF_ROOT/catalogue/demo.json" --quiet
   tf_story selfcheck --catalogue "$TF_ROOT/catalogue/self-check.json" || tf_die "the self-check failed; everything is left running; logs are in $TF_HOME/log"
 fi
+touch "$tf_up_done"
 trap - INT TERM
 if [ -f "$TF_HOME/secrets/operator.password" ]; then
   echo
