@@ -222,6 +222,7 @@ static void lists_read(struct reading *r, const struct file_arrays *arrays, int6
 {
     struct names organisers, venues, plans, programs, shows;
     const char *only = NULL; /* the file's organiser when there is one only */
+    size_t n_places = 0;
 
     names_init(&organisers, r->arena);
     names_init(&venues, r->arena);
@@ -243,13 +244,17 @@ static void lists_read(struct reading *r, const struct file_arrays *arrays, int6
         if (venue_read(r, at, tf_json_at(arrays->venues, i), v))
             ref_new(r, at, &venues, &v->object, v->object.organiser_ref);
     }
-    for (size_t i = 0; i < c->n_plans; i++) {
+    for (size_t i = 0; i < c->n_plans && n_places <= CATALOGUE_PLACES_MAX; i++) {
         const struct path *at = PATH_INDEX(PATH_MEMBER(NULL, "plans"), i);
         struct catalogue_plan *p = &c->plans[i];
 
         p->object.organiser_ref = only;
-        if (catalogue_plan_read(r, at, tf_json_at(arrays->plans, i), p))
-            ref_new(r, at, &plans, &p->object, p->object.organiser_ref);
+        if (!catalogue_plan_read(r, at, tf_json_at(arrays->plans, i), p)) continue;
+        ref_new(r, at, &plans, &p->object, p->object.organiser_ref);
+        n_places += (size_t)p->plan->n_places;
+        if (n_places > CATALOGUE_PLACES_MAX)
+            fault_add(r->faults, at, "makes more than %d places in one file: bring the plans in several",
+                      CATALOGUE_PLACES_MAX);
     }
     for (size_t i = 0; i < c->n_programs; i++) {
         const struct path *at = PATH_INDEX(PATH_MEMBER(NULL, "programs"), i);
@@ -260,6 +265,26 @@ static void lists_read(struct reading *r, const struct file_arrays *arrays, int6
             ref_new(r, at, &programs, &p->object, p->object.organiser_ref);
         shows_read(r, at, tf_json_at(arrays->programs, i), hold_floor_s, i, &shows, c);
     }
+}
+
+bool catalogue_values_few(const char *text, size_t size)
+{
+    bool inside = false; /* a string */
+    size_t n = 1;
+
+    for (size_t i = 0; i < size; i++) {
+        if (inside) {
+            if (text[i] == '\\')
+                i++;
+            else if (text[i] == '"')
+                inside = false;
+        } else if (text[i] == '"') {
+            inside = true;
+        } else if (text[i] == ',' || text[i] == '[' || text[i] == '{') {
+            if (++n > CATALOGUE_VALUES_MAX) return false;
+        }
+    }
+    return true;
 }
 
 bool catalogue_read(struct reading *r, const tf_json *document, int64_t hold_floor_s, struct catalogue *ret_catalogue)

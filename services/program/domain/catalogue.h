@@ -14,6 +14,8 @@ enum {
     CATALOGUE_PROGRAMS_MAX = 1000,
     CATALOGUE_SHOWS_MAX = 2000, /* of the whole file */
     CATALOGUE_BYTES_MAX = 16 * 1024 * 1024,
+    CATALOGUE_VALUES_MAX = 1500000, /* a plan of 100,000 seats in the open form has 1.2 million */
+    CATALOGUE_PLACES_MAX = 500000,  /* of all plans of a file */
     PROGRAM_TEXTS = 10,
 };
 #define CATALOGUE_FORMAT "ticketflow-catalogue/1"
@@ -63,6 +65,9 @@ struct catalogue {
     struct catalogue_show *shows; /* of all programmes, in the file's order */
 };
 
+/* Whether a text of JSON has at most CATALOGUE_VALUES_MAX values, by its commas and brackets: to be asked before it is
+ * parsed, because a value takes a hundred times the memory of its text. */
+bool catalogue_values_few(const char *text, size_t size);
 /* Reads the whole document. False: see the faults. Strings are borrowed from the document. */
 bool catalogue_read(struct reading *r, const tf_json *document, int64_t hold_floor_s, struct catalogue *ret_catalogue);
 

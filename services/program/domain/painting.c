@@ -17,6 +17,7 @@ struct brush {
     struct claim *seats, *areas;
     struct claim claim; /* of the selector at work */
     bool good;
+    int64_t work_left; /* for selectors */
 };
 
 static void claim_place(void *arg, int seat, int area)
@@ -43,7 +44,8 @@ static bool selectors_paint(struct brush *b, const struct path *list, const stru
         b->at = PATH_INDEX(list, i);
         b->claim = (struct claim){tier, (uint8_t)(selectors->list[i].grade + 1)};
         b->good = true;
-        if (!selector_match(b->r->faults, b->at, b->plan, &selectors->list[i], claim_place, b) || !b->good)
+        if (!selector_match(b->r->faults, b->at, b->plan, &selectors->list[i], &b->work_left, claim_place, b) ||
+            !b->good)
             good = false;
     }
     return good;
@@ -64,7 +66,7 @@ static bool tier_paint(struct brush *b, const struct path *at, const struct show
     b->at = at;
     b->claim = (struct claim){number, SELECTS_CATEGORY + 1};
     b->good = true;
-    return selector_match(b->r->faults, at, b->plan, &by_ref, claim_place, b) && b->good;
+    return selector_match(b->r->faults, at, b->plan, &by_ref, &b->work_left, claim_place, b) && b->good;
 }
 
 /* Every place is in a tier or said to be not on sale. */
@@ -160,7 +162,7 @@ static bool blocks_set(struct brush *b, const struct path *at, struct painting *
         struct block_visit visit = {.brush = b, .painting = p, .at = here, .count = s->count};
 
         b->good = true;
-        if (!selector_match(b->r->faults, here, b->plan, s, block_place, &visit) || !b->good)
+        if (!selector_match(b->r->faults, here, b->plan, s, &b->work_left, block_place, &visit) || !b->good)
             good = false;
         else if (visit.unsold > 0)
             good = fault_add(b->r->faults, here, "blocks places that no tier has");
@@ -171,7 +173,7 @@ static bool blocks_set(struct brush *b, const struct path *at, struct painting *
 bool painting_make(struct reading *r, const struct path *at, const struct show *show, const struct plan *plan,
                    struct painting *ret_painting)
 {
-    struct brush b = {.r = r, .show = show, .plan = plan};
+    struct brush b = {.r = r, .show = show, .plan = plan, .work_left = SELECTOR_WORK_MAX};
     struct painting *p = ret_painting;
     size_t n_seats = (size_t)plan->n_seats, n_areas = (size_t)plan->n_areas;
     bool good = true;

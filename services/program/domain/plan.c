@@ -209,7 +209,7 @@ static void attribute_set(void *arg, int seat, int area)
     visit->plan->seats[seat].attributes |= visit->attributes;
 }
 
-static bool note_read(struct plan_draft *d, const struct path *at, const tf_json *value)
+static bool note_read(struct plan_draft *d, const struct path *at, const tf_json *value, int64_t *work_left)
 {
     struct attribute_visit visit = {.plan = d->plan};
     struct selector selector;
@@ -228,17 +228,18 @@ static bool note_read(struct plan_draft *d, const struct path *at, const tf_json
                              "must be ACCESSIBLE, COMPANION or RESTRICTED_VIEW");
         visit.attributes |= (uint8_t)(1 << bit);
     }
-    return selector_match(d->r->faults, at, d->plan, &selector, attribute_set, &visit);
+    return selector_match(d->r->faults, at, d->plan, &selector, work_left, attribute_set, &visit);
 }
 
 static bool notes_read(struct plan_draft *d, const struct path *at, const tf_json *element)
 {
+    int64_t work_left = SELECTOR_WORK_MAX;
     const tf_json *notes;
     bool good = true;
 
     if (!read_array(d->r, at, element, "notes", 0, SELECTORS_MAX, &notes)) return false;
     for (size_t i = 0; i < tf_json_size(notes); i++)
-        if (!note_read(d, PATH_INDEX(PATH_MEMBER(at, "notes"), i), tf_json_at(notes, i))) good = false;
+        if (!note_read(d, PATH_INDEX(PATH_MEMBER(at, "notes"), i), tf_json_at(notes, i), &work_left)) good = false;
     return good;
 }
 

@@ -21,6 +21,7 @@ enum {
     MARGIN = 2 * PLAN_SEAT_PITCH,
     GROUPS_MAX = 2000,
     GROUP_ROWS_MAX = 1000,
+    SKIPPED_ROWS_MAX = 100, /* each is looked for at each row */
     AISLES_MAX = 50,
     SEAT_NUMBER_MAX = 100000,
 };
@@ -131,7 +132,7 @@ static bool row_labels_read(struct reading *r, const struct path *at, const tf_j
     const struct path *here = PATH_MEMBER(at, "rows");
     size_t n = is_list ? tf_json_size(rows) : 1;
 
-    if (!read_array(r, at, value, "skip_rows", 1, GROUP_ROWS_MAX, &skip)) return false;
+    if (!read_array(r, at, value, "skip_rows", 1, SKIPPED_ROWS_MAX, &skip)) return false;
     for (size_t i = 0; i < tf_json_size(skip); i++) {
         const char *label;
 

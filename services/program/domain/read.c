@@ -27,7 +27,7 @@ bool read_object(struct reading *r, const struct path *at, const tf_json *value,
     if (tf_json_type(value) != TF_JSON_OBJECT)
         return fault_add(r->faults, at, "must be an object, not %s", type_name(value));
     n = tf_json_size(value);
-    for (size_t i = 0; i < n; i++) {
+    for (size_t i = 0; i < n && r->faults->n < FAULTS_MAX; i++) {
         const tf_json *ignored;
         const char *name = tf_json_member(value, i, &ignored);
         const struct member *m = members;

@@ -112,9 +112,20 @@ struct matching {
     const struct path *at;
     const struct plan *plan;
     const struct selector *selector;
+    int64_t *work_left;
     selector_visit visit;
     void *arg;
 };
+
+/* Accounts for so much looking; false with a fault when there was too much. */
+static bool spend(const struct matching *m, int64_t work)
+{
+    *m->work_left -= work;
+    return *m->work_left >= 0 ||
+           fault_add(m->faults, m->at,
+                     "takes too long to look up with what came before: name whole rows, sections or "
+                     "categories, or ranges of seats");
+}
 
 /* The labels of a section's rows, or of one row's seats. */
 struct label_list {
@@ -204,6 +215,7 @@ static bool seats_match(const struct matching *m, const struct plan_section *sec
 
         if (!row_marks[i]) continue;
         memset(marks, 0, sizeof(marks));
+        if (!spend(m, (int64_t)(s->n_seats + 1) * row->count)) return false;
         for (size_t k = 0; k < s->n_seats; k++)
             if (range_mark(&list, &s->seats[k], marks) > 0) used[k] = true;
         for (int k = 0; k < row->count; k++)
@@ -226,14 +238,20 @@ static bool section_match(const struct matching *m)
     if (!section)
         return fault_add(m->faults, PATH_MEMBER(m->at, "section"), "the plan has no section \"%s\"", s->section);
 
+    if (!spend(m, m->plan->n_sections + (int64_t)(s->n_rows + 1) * section->n_rows)) return false;
     memset(marks, s->n_rows == 0, (size_t)section->n_rows * sizeof(marks[0]));
     rows.first = section->first_row;
     rows.count = section->n_rows;
     for (size_t k = 0; k < s->n_rows; k++)
         if (range_mark(&rows, &s->rows[k], marks) == 0) return range_fault(m, "rows", s->n_rows, k);
     if (s->n_seats > 0) return seats_match(m, section, marks);
-    for (int i = 0; i < section->n_rows; i++)
-        if (marks[i]) row_visit(m, &m->plan->rows[section->first_row + i]);
+    for (int i = 0; i < section->n_rows; i++) {
+        const struct plan_row *row = &m->plan->rows[section->first_row + i];
+
+        if (!marks[i]) continue;
+        if (!spend(m, row->count)) return false;
+        row_visit(m, row);
+    }
     return true;
 }
 
@@ -246,6 +264,7 @@ static bool category_match(const struct matching *m)
     if (category < 0)
         return fault_add(m->faults, PATH_MEMBER(m->at, "category"), "the plan has no category \"%s\"",
                          m->selector->category);
+    if (!spend(m, m->plan->n_seats + m->plan->n_areas)) return false;
     for (int i = 0; i < m->plan->n_seats; i++)
         if (m->plan->seats[i].category == category) m->visit(m->arg, i, -1);
     for (int i = 0; i < m->plan->n_areas; i++)
@@ -277,10 +296,15 @@ static bool guids_match(const struct matching *m)
 }
 
 bool selector_match(struct faults *faults, const struct path *at, const struct plan *plan,
-                    const struct selector *selector, selector_visit visit, void *arg)
+                    const struct selector *selector, int64_t *work_left, selector_visit visit, void *arg)
 {
-    const struct matching m = {
-        .faults = faults, .at = at, .plan = plan, .selector = selector, .visit = visit, .arg = arg};
+    const struct matching m = {.faults = faults,
+                               .at = at,
+                               .plan = plan,
+                               .selector = selector,
+                               .work_left = work_left,
+                               .visit = visit,
+                               .arg = arg};
 
     if (selector->category) return category_match(&m);
     if (selector->area) return area_match(&m);

@@ -4,7 +4,12 @@
 
 #include "services/program/domain/plan.h"
 
-enum { SELECTOR_LABELS_MAX = 200, SELECTOR_GUIDS_MAX = 20000, SELECTORS_MAX = 2000 };
+enum {
+    SELECTOR_LABELS_MAX = 200,
+    SELECTOR_GUIDS_MAX = 20000,
+    SELECTORS_MAX = 2000,
+    SELECTOR_WORK_MAX = 100000000, /* of a show's selectors or a plan's notes together: labels and places looked at */
+};
 
 /* How closely a selector looks; where two claim a place, the closer one has it. */
 enum selector_grade { SELECTS_CATEGORY, SELECTS_SECTION, SELECTS_ROWS, SELECTS_SEATS };
@@ -40,6 +45,7 @@ bool selector_read(struct reading *r, const struct path *at, const tf_json *valu
 /* What a selector takes. Exactly one of seat and area is ≥ 0. */
 typedef void (*selector_visit)(void *arg, int seat, int area);
 /* Visits each place that the selector takes. Names that the plan does not have, and ranges that take nothing, are
- * faults at the member's pointer; then false. */
+ * faults at the member's pointer; then false. *work_left (at first SELECTOR_WORK_MAX) is used up by looking; where it
+ * ends is a fault too. */
 bool selector_match(struct faults *faults, const struct path *at, const struct plan *plan,
-                    const struct selector *selector, selector_visit visit, void *arg);
+                    const struct selector *selector, int64_t *work_left, selector_visit visit, void *arg);

@@ -2,6 +2,7 @@
 #include "common/chassis/service.h"
 #include "services/program/handlers/answer.h"
 #include "services/program/publish/publish.h"
+#include "services/program/publish/turns.h"
 #include "services/program/store/catalogue_store.h"
 #include "ticketflow/program/v1/program.server.h"
 
@@ -53,7 +54,11 @@ tf_code publish_show(tf_ctx *ctx, const PublishShowRequest *request, PublishShow
     code = show_owned(ctx, request->show_id);
     if (code) return code;
 
+    code = turn_take(ctx, 0);
+    if (code) return code;
+
     code = tf_pg_tx(ctx, tf_app_pg(ctx->app), publish_attempt, &p);
+    turn_give();
     if (code) return code;
 
     if (p.published.changed) tf_bus_wake(tf_app_bus(ctx->app));

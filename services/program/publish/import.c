@@ -8,12 +8,13 @@
 #include "common/chassis/service.h"
 #include "services/program/publish/import_tx.h"
 #include "services/program/publish/scratch.h"
+#include "services/program/publish/turns.h"
 
 #include <stdio.h>
 #include <string.h>
 
 enum {
-    IMPORT_ARENA_BYTES = 768 * 1024 * 1024,
+    IMPORT_ARENA_BYTES = 256 * 1024 * 1024,
     /* Errors travel in gRPC metadata, which is bounded; a few faults say enough. */
     FAULTS_TEXT_MAX = 3000,
 };
@@ -75,6 +76,8 @@ static tf_code document_import(tf_ctx *ctx, tf_ctx *scratch, const void *data, s
     const char *error = NULL;
     tf_code code;
 
+    if (!catalogue_values_few(data, size))
+        return tf_fail_field(scratch, "", "has more than %d values", CATALOGUE_VALUES_MAX);
     document = tf_json_parse(scratch->arena, data, size, 0, &error);
     if (!document) {
         if (!error) error = "";
@@ -90,15 +93,26 @@ static tf_code document_import(tf_ctx *ctx, tf_ctx *scratch, const void *data, s
     return result_copy(ctx, &import, ret_result);
 }
 
-tf_code import_run(tf_ctx *ctx, const void *data, size_t size, int64_t hold_floor_s, struct import_result *ret_result)
+static tf_code import_in_turn(tf_ctx *ctx, const void *data, size_t size, int64_t hold_floor_s,
+                              struct import_result *ret_result)
 {
     tf_ctx scratch;
+    tf_code code = scratch_begin(ctx, &scratch, IMPORT_ARENA_BYTES);
+
+    if (code) return code;
+    code = document_import(ctx, &scratch, data, size, hold_floor_s, ret_result);
+    return scratch_end(ctx, &scratch, code);
+}
+
+tf_code import_run(tf_ctx *ctx, const void *data, size_t size, int64_t hold_floor_s, struct import_result *ret_result)
+{
     tf_code code;
 
     if (size > CATALOGUE_BYTES_MAX) return tf_fail(ctx, TF_TOO_LARGE, "a file of %zu bytes", size);
-    code = scratch_begin(ctx, &scratch, IMPORT_ARENA_BYTES);
+    code = turn_take(ctx, size);
     if (code) return code;
 
-    code = document_import(ctx, &scratch, data, size, hold_floor_s, ret_result);
-    return scratch_end(ctx, &scratch, code);
+    code = import_in_turn(ctx, data, size, hold_floor_s, ret_result);
+    turn_give();
+    return code;
 }

@@ -19,6 +19,6 @@ struct import_result {
 
 /* Reads, checks and stores the document in one transaction. TF_FIELD_INVALID: error.field is the JSON pointer of the
  * first fault ("" for the document), parameter "faults" has all, a line each. TF_FORBIDDEN: another organiser's, or a
- * new one without the platform's role. */
+ * new one without the platform's role. TF_OVERLOADED: see turns.h. */
 TF_MUSTCHECK tf_code import_run(tf_ctx *ctx, const void *data, size_t size, int64_t hold_floor_s,
                                 struct import_result *ret_result);

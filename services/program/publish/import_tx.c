@@ -389,7 +389,8 @@ static tf_code objects_store(struct import_tx *t)
         const struct catalogue_show *s = &c->shows[i];
         const struct path *shows = PATH_MEMBER(PATH_INDEX(programs, s->program), "shows");
 
-        code = show_store(t, PATH_INDEX(shows, s->index), s);
+        code = tf_ctx_check(t->ctx);
+        if (!code) code = show_store(t, PATH_INDEX(shows, s->index), s);
     }
     return code;
 }

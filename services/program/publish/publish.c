@@ -15,7 +15,7 @@
 
 enum {
     SEAT_PLAN_BYTES_MAX = 64 * 1024 * 1024,
-    PUBLISH_ARENA_BYTES = 384 * 1024 * 1024, /* of one show */
+    PUBLISH_ARENA_BYTES = 192 * 1024 * 1024, /* of one show */
     ETAG_DIGEST_BYTES = 8,
 };
 

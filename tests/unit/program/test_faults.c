@@ -183,6 +183,93 @@ static void several_faults_are_told_at_once(void **state)
     stand_done(&s);
 }
 
+/* A group of rows with so many labels to skip. */
+static const char *skipping(tf_arena *arena, int n)
+{
+    const char *list = "";
+
+    for (int i = 0; i < n; i++)
+        list = tf_arena_printf(arena, "%s%s\"%d\"", list, i ? "," : "", i + 1);
+    return tf_arena_printf(arena, "\"rows\": \"A-C\", \"skip_rows\": [%s]", list);
+}
+
+/* A show whose selectors look at each seat label of a large section again and again. */
+static const char *looking(tf_arena *arena, int n)
+{
+    const char *list = "";
+
+    for (int i = 0; i < n; i++)
+        list = tf_arena_printf(arena, "%s%s{\"section\": \"Stalls\", \"rows\": \"1-1000\", \"seats\": \"9\"}", list,
+                               i ? "," : "");
+    return tf_arena_printf(arena, "\"blocked\": [%s,", list);
+}
+
+/* What would take memory or time out of proportion is refused, at the place where it is too much. */
+static void too_much_is_refused_by_pointer(void **state)
+{
+    static const char stalls[] = "\"rows\": \"A-C\", \"seats_per_row\": 10, \"aisle_after\": [5]";
+    static const char large[] = "\"rows\": \"1-1000\", \"seats_per_row\": 90";
+    struct stand s;
+    const char *text, *plans = "";
+
+    (void)state;
+    stand_init(&s);
+    text = replaced(s.arena, good_file, "\"rows\": \"A-C\"", skipping(s.arena, 101));
+    assert_false(stand_read(&s, text));
+    assert_string_equal(s.faults.list[0].pointer, "/plans/0/sections/0/skip_rows");
+    stand_done(&s);
+
+    stand_init(&s);
+    for (int i = 0; i < 6; i++)
+        plans = tf_arena_printf(s.arena,
+                                "%s{\"ref\": \"%d\", \"venue\": \"v\", \"areas\": [{\"area\": \"Pit\", "
+                                "\"capacity\": 100000, \"tier\": \"p\"}]},",
+                                plans, i);
+    assert_false(stand_read(
+        &s, replaced(s.arena, good_file, "\"plans\": [", tf_arena_printf(s.arena, "\"plans\": [%s", plans))));
+    assert_int_equal(s.faults.n, 1);
+    assert_string_equal(s.faults.list[0].pointer, "/plans/5");
+    stand_done(&s);
+
+    for (int n = 100; n <= 1000; n += 900) {
+        stand_init(&s);
+        text = replaced(s.arena, good_file, stalls, large);
+        text = replaced(s.arena, text, "\"rows\": \"A\", \"seats\": \"1-2\"", "\"rows\": \"1\", \"seats\": \"1-2\"");
+        text = replaced(s.arena, text, "{\"section\": \"Stalls\", \"rows\": \"B\", \"seats\": [\"3-4\", \"7\"]}, ", "");
+        text = replaced(s.arena, text, "\"blocked\": [", looking(s.arena, n));
+        if (n == 100) {
+            if (!stand_read(&s, text)) fail_msg("%s %s", s.faults.list[0].pointer, s.faults.list[0].detail);
+        } else {
+            assert_false(stand_read(&s, text));
+            assert_memory_equal(s.faults.list[0].pointer, "/programs/0/shows/0/blocked/", 28);
+        }
+        stand_done(&s);
+    }
+}
+
+/* Commas and brackets count, but not those within strings. */
+static void values_are_counted_unparsed(void **state)
+{
+    size_t size = CATALOGUE_VALUES_MAX + 100;
+    char *text = malloc(size);
+
+    (void)state;
+    assert_non_null(text);
+    memset(text, ',', size);
+    assert_true(catalogue_values_few(text, CATALOGUE_VALUES_MAX - 1));
+    assert_false(catalogue_values_few(text, CATALOGUE_VALUES_MAX));
+    text[0] = '"';
+    assert_true(catalogue_values_few(text, size));
+    text[1] = '"';
+    assert_false(catalogue_values_few(text, size));
+    memcpy(text + 1, "\\\"", 2); /* a quote within */
+    assert_true(catalogue_values_few(text, size));
+    text[size - 1] = '\\';
+    assert_true(catalogue_values_few(text, size));
+    assert_true(catalogue_values_few(text, 0));
+    free(text);
+}
+
 static void faults_are_bounded(void **state)
 {
     tf_arena *arena = tf_arena_new(1024 * 1024);
@@ -259,7 +346,8 @@ static void stored_documents_read_again(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(good_file_has_no_fault),          cmocka_unit_test(faulty_files_are_refused_by_pointer),
+        cmocka_unit_test(good_file_has_no_fault),          cmocka_unit_test(too_much_is_refused_by_pointer),
+        cmocka_unit_test(values_are_counted_unparsed),     cmocka_unit_test(faulty_files_are_refused_by_pointer),
         cmocka_unit_test(several_faults_are_told_at_once), cmocka_unit_test(faults_are_bounded),
         cmocka_unit_test(digests_see_content_only),        cmocka_unit_test(stored_documents_read_again),
     };

@@ -264,12 +264,13 @@ static void selectors(void **state)
         const char *error;
         tf_json *json = tf_json_parse(s.arena, rows[i].selector, strlen(rows[i].selector), 0, &error);
         struct taken taken = {.plan = plan};
+        int64_t work_left = SELECTOR_WORK_MAX;
         struct selector selector;
         bool good;
 
         assert_non_null(json);
         good = selector_read(&s.r, NULL, json, SELECTOR_PAINTS, &selector) &&
-               selector_match(&s.faults, NULL, plan, &selector, take, &taken);
+               selector_match(&s.faults, NULL, plan, &selector, &work_left, take, &taken);
         if (good != (rows[i].expected != NULL)) fail_msg("%s", rows[i].selector);
         if (good && strcmp(taken.text, rows[i].expected) != 0) fail_msg("%s: %s", rows[i].selector, taken.text);
         tf_json_free(json);
