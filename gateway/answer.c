@@ -2,6 +2,7 @@
 #include "gateway/answer.h"
 
 #include "common/base/macros.h"
+#include "common/base/metrics.h"
 #include "common/json/json.h"
 #include "common/json/transcode.h"
 #include "common/zip/zip.h"
@@ -10,21 +11,27 @@
 #include "gateway/problem.h"
 #include "ticketflow/http/v1/body.tf.h"
 
+#include <stddef.h>
 #include <stdio.h>
 #include <string.h>
 
 enum {
     HEADERS_MAX = 24,
     BODY_BYTES_MAX = 64 * 1024 * 1024,
-    /* JSON of these sizes is compressed for who takes it: below, the packet is as full either way. Answers are written
-     * on the rpc client's one poller and compressed there too, because a thread in between would cost a wake-up for
-     * each. Measured (level 1, stream kept): 15 to 25 µs for 1 KB, 50 µs for 20 KB, where the poller needs 50 µs for a
-     * whole answer of 1 KB. So that nobody waits long for it, answers leave as they are past the upper bound, and while
-     * many requests are in flight. */
+    /* Answers are written, and compressed, on the rpc client's one poller, because a thread in between would cost a
+     * wake-up for each. Measured (level 1, stream kept): 15 to 25 µs for 1 KB, 50 µs for 20 KB, where the poller needs
+     * 50 µs for a whole answer of 1 KB. Answers that are larger than this as a message go to the workers. */
+    POLLER_BYTES_MAX = 16 * 1024,
+    /* JSON of these sizes is compressed for who takes it: below, the packet is as full either way; above, it would keep
+     * a worker for long. While many requests are in flight all leave as they are. */
     JSON_GZIP_MIN = 1024,
-    JSON_GZIP_MAX = 256 * 1024,
+    JSON_GZIP_MAX = 4 * 1024 * 1024,
     JSON_GZIP_IN_FLIGHT_MAX = 256,
+    BUSY_RETRY_MS = 1000,
 };
+
+static tf_counter large = TF_COUNTER("tf_gateway_large_answers_total",
+                                     "Answers for the workers: written, or refused because too many wait", "outcome");
 
 static const char policy_default[] = "default-src 'none'; frame-ancestors 'none'";
 /* An SVG is a document and could carry scripts: opened by itself it has no origin, no script, nothing from outside. */
@@ -50,7 +57,7 @@ static void put_common(struct headers *headers, const struct exchange *x, const 
     put(headers, "Content-Security-Policy", policy);
     if (x->origin) {
         put(headers, "Access-Control-Allow-Origin", x->origin);
-        put(headers, "Access-Control-Expose-Headers", "X-Request-Id, Retry-After, ETag");
+        put(headers, "Access-Control-Expose-Headers", "X-Request-Id, Retry-After, ETag, Allow, WWW-Authenticate");
     }
 }
 
@@ -70,9 +77,21 @@ static bool takes_gzip(const struct exchange *x)
     return gateway_accepts_gzip(tf_http_header_of(x->http, "Accept-Encoding"));
 }
 
+static void answer_overloaded(struct exchange *x, const char *internal)
+{
+    tf_code code = tf_fail(&x->ctx, TF_OVERLOADED, "%s", internal);
+
+    tf_error_retry_after(&x->ctx, BUSY_RETRY_MS);
+    answer_problem(x, code);
+}
+
 static void send(struct exchange *x, int status, const char *reason, const struct headers *headers, const void *body,
                  size_t size)
 {
+    if (status == 200 && !tf_http_reserve(x->http, size)) { /* problems are small: there is always room for them */
+        answer_overloaded(x, "no memory left for the answer");
+        return;
+    }
     access_log(x, status, reason, size);
     tf_http_respond(x->http, status, headers->all, headers->n, body, size);
     exchange_end(x);
@@ -132,22 +151,36 @@ static void answer_failure(struct exchange *x, const char *internal)
 
 /* ---- results ---------------------------------------------------------------------------------------------------- */
 
+static bool raw_is_fresh(const struct exchange *x, const RawBody *raw)
+{
+    return gateway_etag_matches(tf_http_header_of(x->http, "If-None-Match"), raw->etag);
+}
+
+static bool raw_is_gzip(const RawBody *raw)
+{
+    return strcmp(raw->content_encoding, "gzip") == 0;
+}
+
+/* Stored compressed, for a client that does not take it so and does not have it. */
+static bool raw_is_unpacked(const struct exchange *x, const RawBody *raw)
+{
+    return raw_is_gzip(raw) && !raw_is_fresh(x, raw) && !takes_gzip(x);
+}
+
 /* The bytes as this client can read them, and whether they are still compressed. */
 static bool decode_raw(struct exchange *x, const RawBody *raw, const void **ret_data, size_t *ret_size, bool *ret_gzip)
 {
-    bool gzip = strcmp(raw->content_encoding, "gzip") == 0;
-
     *ret_data = raw->data.data;
     *ret_size = raw->data.len;
-    *ret_gzip = gzip && takes_gzip(x);
-    if (!gzip || *ret_gzip) return true;
+    *ret_gzip = raw_is_gzip(raw) && !raw_is_unpacked(x, raw);
+    if (!raw_is_unpacked(x, raw)) return true;
     *ret_data = tf_gunzip(x->ctx.arena, raw->data.data, raw->data.len, BODY_BYTES_MAX, ret_size);
     return *ret_data != NULL;
 }
 
 static void answer_raw(struct exchange *x, const RawBody *raw)
 {
-    bool fresh = gateway_etag_matches(tf_http_header_of(x->http, "If-None-Match"), raw->etag);
+    bool fresh = raw_is_fresh(x, raw);
     bool varies = raw->content_encoding[0] != '\0', gzip = false;
     struct headers headers = {.n = 0};
     const void *data = NULL;
@@ -190,17 +223,50 @@ static void answer_json(struct exchange *x, const ProtobufCMessage *response)
     tf_buf_done(&json);
 }
 
-void answer_message(struct exchange *x, const ProtobufCMessage *response)
+static const RawBody *raw_of(const struct exchange *x, const ProtobufCMessage *response)
 {
     static const RawBody nothing = RawBody_init;
-    const RawBody *raw;
+    const RawBody *raw = *(RawBody *const *)((const char *)response + x->match.route->answer_offset);
 
-    if (!x->match.route->answers_raw) {
+    return raw ? raw : &nothing;
+}
+
+static void write_message(struct exchange *x, const ProtobufCMessage *response)
+{
+    if (x->match.route->answers_raw)
+        answer_raw(x, raw_of(x, response));
+    else
         answer_json(x, response);
+}
+
+static void write_on_worker(struct gateway_job *job)
+{
+    struct exchange *x = (struct exchange *)(void *)((char *)job - offsetof(struct exchange, job));
+
+    write_message(x, x->response);
+}
+
+/* Whether the answer takes so long that others must not wait for it. */
+static bool is_heavy(const struct exchange *x, const ProtobufCMessage *response)
+{
+    if (x->match.route->answers_raw) return raw_is_unpacked(x, raw_of(x, response));
+    return protobuf_c_message_get_packed_size(response) > POLLER_BYTES_MAX;
+}
+
+void answer_message(struct exchange *x, const ProtobufCMessage *response)
+{
+    if (!is_heavy(x, response)) {
+        write_message(x, response);
         return;
     }
-    raw = *(RawBody *const *)((const char *)response + x->match.route->answer_offset);
-    answer_raw(x, raw ? raw : &nothing);
+    x->response = response;
+    x->job.run = write_on_worker;
+    if (gateway_workers_push(x->gateway->workers, &x->job)) {
+        tf_counter_add_label(&large, "written", 1);
+        return;
+    }
+    tf_counter_add_label(&large, "refused", 1);
+    answer_overloaded(x, "too many large answers wait to be written");
 }
 
 void answer_picture(struct exchange *x, const struct picture *picture)
@@ -232,8 +298,8 @@ void answer_options(struct exchange *x)
     if (x->origin) {
         put(&headers, "Access-Control-Allow-Methods", x->match.allow);
         put(&headers, "Access-Control-Allow-Headers",
-            "Authorization, Content-Type, Accept-Language, Idempotency-Key, Idempotency-Attempt, X-Request-Id, "
-            "Traceparent");
+            "Authorization, Content-Type, Accept-Language, If-None-Match, Idempotency-Key, Idempotency-Attempt, "
+            "X-Request-Id, Traceparent");
         put(&headers, "Access-Control-Max-Age", "600");
     }
     send(x, 204, "OK", &headers, NULL, 0);

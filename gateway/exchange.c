@@ -18,7 +18,6 @@ enum {
     MADE_ID_BYTES = 12,
     ATTEMPT_MAX = 1000,
     BUSY_RETRY_MS = 1000,
-    PROBLEM_BODY_FACTOR = 4, /* times a body's bound: up to here it is taken and refused in words */
     DEADLINE_NONE_MS = 5000, /* before a route says its own */
 };
 
@@ -171,6 +170,18 @@ static tf_code read_message(struct exchange *x, ProtobufCMessage **ret_message)
     return fields_read(&x->ctx, &x->match, x->http, &limits, ret_message);
 }
 
+/* Why there is no body. Whoever has passed the door although he was not known when the header came met a key that was
+ * just fetched: he is sent back like all for whom there was no room. */
+static tf_code body_declined(struct exchange *x)
+{
+    tf_code code;
+
+    if (x->declined == 413) return tf_fail(&x->ctx, TF_TOO_LARGE, "a body that was not read");
+    code = tf_fail(&x->ctx, TF_OVERLOADED, "a body declined with %d", x->declined);
+    tf_error_retry_after(&x->ctx, BUSY_RETRY_MS);
+    return code;
+}
+
 static void pass_door(struct exchange *x)
 {
     const struct tf_rpc_method *method = x->match.route->method;
@@ -180,6 +191,7 @@ static void pass_door(struct exchange *x)
 
     code = door_enter(x, &wait);
     if (wait) return; /* it comes back by resume(), and may have done so already */
+    if (!code && x->declined) code = body_declined(x);
     if (!code) code = read_message(x, &message);
     if (code) {
         answer_problem(x, code);
@@ -197,19 +209,22 @@ static void resume(struct gateway_waiter *waiter)
 static const struct gateway_route picture_route = {
     .verb = "GET", .path = "/pictures/{name}", .name = "GET /pictures/{name}"};
 
-static void find_picture(struct exchange *x, const char *verb, const char *name)
+/* For paths of our own, which are only read. False: the verb was another, and is answered. */
+static bool is_read(struct exchange *x, const char *verb)
+{
+    strcpy(x->match.allow, "GET, HEAD, OPTIONS");
+    if (strcmp(verb, "GET") == 0 || strcmp(verb, "HEAD") == 0) return true;
+    if (strcmp(verb, "OPTIONS") == 0)
+        answer_options(x);
+    else
+        answer_problem(x, tf_fail(&x->ctx, TF_METHOD_NOT_ALLOWED, "the path is only read"));
+    return false;
+}
+
+static void find_picture(struct exchange *x, const char *name)
 {
     const struct picture *picture;
 
-    strcpy(x->match.allow, "GET, HEAD, OPTIONS");
-    if (strcmp(verb, "OPTIONS") == 0) {
-        answer_options(x);
-        return;
-    }
-    if (strcmp(verb, "GET") != 0 && strcmp(verb, "HEAD") != 0) {
-        answer_problem(x, tf_fail(&x->ctx, TF_METHOD_NOT_ALLOWED, "pictures are only read"));
-        return;
-    }
     x->match.route = &picture_route;
     picture = pictures_find(x->gateway->pictures, name);
     if (picture)
@@ -224,12 +239,17 @@ static void find_route(struct exchange *x)
     const char *verb = tf_http_method(x->http), *path = tf_http_path(x->http);
     tf_code code;
 
-    if (strcmp(path, "/") == 0 && (strcmp(verb, "GET") == 0 || strcmp(verb, "HEAD") == 0)) {
-        answer_welcome(x);
+    if (strcmp(path, "*") == 0) { /* OPTIONS about the server as a whole */
+        gateway_route_verbs(gateway_routes, gateway_n_routes, &x->match);
+        answer_options(x);
+        return;
+    }
+    if (strcmp(path, "/") == 0) {
+        if (is_read(x, verb)) answer_welcome(x);
         return;
     }
     if (x->gateway->pictures && strncmp(path, pictures_path, sizeof pictures_path - 1) == 0) {
-        find_picture(x, verb, path + sizeof pictures_path - 1);
+        if (is_read(x, verb)) find_picture(x, path + sizeof pictures_path - 1);
         return;
     }
     code = gateway_route_find(&x->ctx, gateway_routes, gateway_n_routes, verb, path, &x->match);
@@ -263,7 +283,7 @@ static bool takes_file(const tf_http_request *http, const struct tf_rpc_method *
 
 int exchange_admit(const tf_http_request *http, void *arg, size_t *body_max)
 {
-    size_t bound = TF_MIN((size_t)gateway_config.json_bytes_max * PROBLEM_BODY_FACTOR, *body_max);
+    size_t bound = TF_MIN((size_t)gateway_config.json_bytes_max, *body_max);
     const char *length = tf_http_header_of(http, "Content-Length");
     const struct tf_rpc_method *method;
     int64_t bytes;
@@ -277,14 +297,14 @@ int exchange_admit(const tf_http_request *http, void *arg, size_t *body_max)
     return 0;
 }
 
-void exchange_begin(tf_http_request *http, void *arg)
+static void begin(struct gateway *gateway, tf_http_request *http, int declined)
 {
-    struct gateway *gateway = arg;
     bool busy = atomic_fetch_add(&gateway->in_flight, 1) >= (int)gateway_config.in_flight_max;
     struct exchange *x = exchange_new(gateway, http);
     tf_code code;
 
     x->waiter.resume = resume;
+    x->declined = declined;
     read_request_id(x);
     read_preferences(x);
     if (!busy) {
@@ -294,4 +314,14 @@ void exchange_begin(tf_http_request *http, void *arg)
     code = tf_fail(&x->ctx, TF_OVERLOADED, "too many requests in flight");
     tf_error_retry_after(&x->ctx, BUSY_RETRY_MS);
     answer_problem(x, code);
+}
+
+void exchange_begin(tf_http_request *http, void *arg)
+{
+    begin(arg, http, 0);
+}
+
+void exchange_decline(tf_http_request *http, int status, void *arg)
+{
+    begin(arg, http, status);
 }

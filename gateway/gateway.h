@@ -7,6 +7,7 @@
 #include "gateway/keys.h"
 #include "gateway/pictures.h"
 #include "gateway/token_cache.h"
+#include "gateway/workers.h"
 
 #include <stdatomic.h>
 
@@ -18,6 +19,7 @@ struct gateway {
     token_cache *tokens;
     gateway_keys *keys;
     pictures *pictures; /* NULL: none are served */
+    gateway_workers *workers;
     struct exchange_pool *exchanges;
     atomic_int in_flight; /* exchanges begun and not ended */
 };

@@ -7,7 +7,7 @@
 #include <string.h>
 #include <unistd.h>
 
-enum { DRAIN_POLL_US = 5000 };
+enum { DRAIN_POLL_US = 5000, ANSWERS_WAITING_MAX = 256 };
 
 static const struct tf_setting settings[] = {
 #define TF_INT(name, fallback, min, max, help) TF_SETTING_ROW_INT(struct gateway_config, name, fallback, min, max, help)
@@ -26,12 +26,14 @@ static tf_code listen_http(struct gateway *gateway, const char **ret_error)
         .loops = (int)gateway_config.loops,
         .header_max = (size_t)gateway_config.header_bytes_max,
         .body_max = (size_t)gateway_config.body_bytes_max,
+        .buffer_max = (size_t)gateway_config.buffer_bytes_max,
         .header_timeout_ms = (int)gateway_config.header_timeout_ms,
         .body_timeout_ms = (int)gateway_config.body_timeout_ms,
         .idle_timeout_ms = (int)gateway_config.idle_timeout_ms,
         .connections_max = (int)gateway_config.connections_max,
         .handler = exchange_begin,
         .admit = exchange_admit,
+        .decline = exchange_decline,
         .arg = gateway,
     };
 
@@ -41,6 +43,7 @@ static tf_code listen_http(struct gateway *gateway, const char **ret_error)
 static void gateway_free(struct gateway *gateway)
 {
     gateway_keys_stop(gateway->keys);
+    gateway_workers_stop(gateway->workers);
     token_cache_free(gateway->tokens);
     exchange_pool_free(gateway->exchanges);
     pictures_free(gateway->pictures);
@@ -59,6 +62,12 @@ static tf_code start(tf_app *app, const char **ret_error)
     gateway = calloc(1, sizeof *gateway);
     TF_ASSERT(gateway);
     gateway->app = app;
+    gateway->workers = gateway_workers_start((int)gateway_config.answer_threads, ANSWERS_WAITING_MAX);
+    if (!gateway->workers) {
+        free(gateway);
+        *ret_error = "cannot start the threads that write answers";
+        return TF_STORE_DOWN;
+    }
     gateway->tokens = token_cache_new();
     gateway->exchanges = exchange_pool_new();
     if (gateway_config.pictures_dir[0]) gateway->pictures = pictures_load(gateway_config.pictures_dir);

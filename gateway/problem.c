@@ -27,7 +27,7 @@ static void put_pair(tf_json_writer *w, const char *name, const char *value)
 static void put_error(tf_json_writer *w, const struct tf_error *error)
 {
     if (error->detail) put_pair(w, "detail", error->detail);
-    if (error->field) put_pair(w, "field", error->field);
+    if (error->field && *error->field) put_pair(w, "field", error->field);
     if (error->retry_after_ms > 0) {
         tf_json_key(w, "retry_after_ms");
         tf_json_put_int(w, error->retry_after_ms);

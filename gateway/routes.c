@@ -69,6 +69,7 @@ static void allow_add(struct gateway_match *match, const char *verb)
 
     if (strstr(match->allow, verb)) return;
     snprintf(match->allow + n, sizeof match->allow - n, "%s%s", n ? ", " : "", verb);
+    if (strcmp(verb, "GET") == 0) allow_add(match, "HEAD");
 }
 
 tf_code gateway_route_find(tf_ctx *ctx, const struct gateway_route *routes, size_t n_routes, const char *verb,
@@ -86,7 +87,6 @@ tf_code gateway_route_find(tf_ctx *ctx, const struct gateway_route *routes, size
     for (size_t i = 0; i < n_routes; i++) {
         if (!matches(&routes[i], &pieces)) continue;
         allow_add(ret_match, routes[i].verb);
-        if (strcmp(routes[i].verb, "GET") == 0) allow_add(ret_match, "HEAD");
         if (!ret_match->route && strcmp(routes[i].verb, verb) == 0) ret_match->route = &routes[i];
     }
     if (!ret_match->allow[0]) return tf_fail(ctx, TF_METHOD_UNKNOWN, "no such path");
@@ -94,4 +94,12 @@ tf_code gateway_route_find(tf_ctx *ctx, const struct gateway_route *routes, size
     memcpy(ret_match->values, pieces.segments, sizeof ret_match->values);
     if (!ret_match->route) return tf_fail(ctx, TF_METHOD_NOT_ALLOWED, "the path does not offer %s", verb);
     return TF_OK;
+}
+
+void gateway_route_verbs(const struct gateway_route *routes, size_t n_routes, struct gateway_match *ret_match)
+{
+    *ret_match = (struct gateway_match){0};
+    for (size_t i = 0; i < n_routes; i++)
+        allow_add(ret_match, routes[i].verb);
+    allow_add(ret_match, "OPTIONS");
 }

@@ -65,3 +65,5 @@ struct gateway_match {
  * or TF_FIELD_INVALID for a path with malformed encoding. With TF_OK match->allow is filled too. */
 TF_MUSTCHECK tf_code gateway_route_find(tf_ctx *ctx, const struct gateway_route *routes, size_t n_routes,
                                         const char *verb, const char *path, struct gateway_match *ret_match);
+/* What the server as a whole offers: ret_match->allow has every verb of the table. */
+void gateway_route_verbs(const struct gateway_route *routes, size_t n_routes, struct gateway_match *ret_match);

@@ -87,6 +87,12 @@ static void what_an_error_carries(void **state)
     assert_null(text(json, "field"));
     tf_json_free(json);
 
+    json = write_and_parse(arena, TF_FIELD_INVALID,
+                           &(struct tf_error){.code = TF_FIELD_INVALID, .detail = "d", .field = ""}, "en");
+    CHECK_TEXT("detail", text(json, "detail"), "d");
+    assert_null(text(json, "field")); /* the whole document has no name */
+    tf_json_free(json);
+
     json = write_and_parse(arena, TF_NOT_FOUND, &error, "en"); /* another error's words */
     assert_null(text(json, "limit"));
     tf_json_free(json);

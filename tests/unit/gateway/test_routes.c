@@ -88,9 +88,26 @@ static void the_table_is_sound(void **state)
     }
 }
 
+/* Every verb once, HEAD with GET; what the generated table holds. */
+static void what_the_server_offers(void **state)
+{
+    struct gateway_match match;
+
+    (void)state;
+    gateway_route_verbs(gateway_routes, gateway_n_routes, &match);
+    for (size_t i = 0; i < gateway_n_routes; i++)
+        assert_non_null(strstr(match.allow, gateway_routes[i].verb));
+    assert_null(match.route);
+    gateway_route_verbs(gateway_routes, 0, &match);
+    assert_string_equal(match.allow, "OPTIONS");
+    gateway_route_verbs(&(struct gateway_route){.verb = "GET"}, 1, &match);
+    assert_string_equal(match.allow, "GET, HEAD, OPTIONS");
+}
+
 int main(void)
 {
-    const struct CMUnitTest tests[] = {cmocka_unit_test(requests_find_their_route),
+    const struct CMUnitTest tests[] = {cmocka_unit_test(what_the_server_offers),
+                                       cmocka_unit_test(requests_find_their_route),
                                        cmocka_unit_test(the_table_is_sound)};
 
     return cmocka_run_group_tests(tests, NULL, NULL);
