@@ -254,6 +254,7 @@ static bool settle(struct client_call *call, tf_code *ret_code, ProtobufCMessage
     if (outcome == LOST) call->lost = true;
     if (may_repeat(call, outcome)) {
         attempt_end(call);
+        if (outcome == LOST && call->ctx->attempt <= 1) put_text(call, TF_MD_ATTEMPT, "2"); /* it may have been done */
         tf_counter_add_label(&retries, call->client->config.service, 1);
         started = attempt_start(call);
         TF_ASSERT(started); /* a set of endpoints never becomes empty */
