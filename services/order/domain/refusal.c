@@ -114,6 +114,52 @@ static tf_code refuse_pending(tf_ctx *ctx, const struct hold *hold)
     return code;
 }
 
+static bool sold_out(const struct availability *seen, const struct sale_tier *tier)
+{
+    int i = tier->tier - 1;
+
+    return seen->tiers[i].free == 0 && seen->tiers[i].held == 0 &&
+           seen->tiers[i].sold + seen->tiers[i].blocked == tier->capacity;
+}
+
+/* Of some that are taken and some that may be free only Redis can say which. */
+static bool all_taken(const struct sale *sale, const struct draft *draft, const struct availability *seen,
+                      struct hold *hold)
+{
+    for (int i = 0; i < draft->n_tickets; i++) {
+        if (!sold_out(seen, sale_tier_of(sale, draft->place_nos[i]))) return false;
+        hold->taken[hold->n_taken++] = draft->place_nos[i];
+    }
+    hold->result = HOLD_PLACES_TAKEN;
+    hold->version = seen->version;
+    return true;
+}
+
+bool refusal_foreseen(const struct sale *sale, const struct draft *draft, const struct availability *seen,
+                      struct hold *ret_hold)
+{
+    struct hold hold = {0};
+
+    if (seen->sale_state == SALE_STATE_PAUSED || seen->sale_state == SALE_STATE_WITHDRAWN) {
+        hold.result = seen->sale_state == SALE_STATE_PAUSED ? HOLD_PAUSED : HOLD_WITHDRAWN;
+        *ret_hold = hold;
+        return true;
+    }
+    if (draft->place_nos) {
+        if (!all_taken(sale, draft, seen, &hold)) return false;
+        *ret_hold = hold;
+        return true;
+    }
+    for (int i = 0; i < draft->n_choices; i++) {
+        if (!sold_out(seen, sale_tier(sale, draft->choices[i].tier))) continue;
+        hold.result = HOLD_SOLD_OUT;
+        hold.tier = draft->choices[i].tier;
+        *ret_hold = hold;
+        return true;
+    }
+    return false;
+}
+
 tf_code refusal_of_hold(tf_ctx *ctx, const struct sale *sale, const struct hold *hold, tf_time now, uint32_t random)
 {
     switch (hold->result) {

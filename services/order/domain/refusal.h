@@ -8,6 +8,11 @@
  * TAKEN, AGAIN and TERMS. */
 tf_code refusal_of_hold(tf_ctx *ctx, const struct sale *sale, const struct hold *hold, tf_time now, uint32_t random);
 
+/* What readers see says already that Redis would refuse this draft: the sale is paused or withdrawn, or all that is
+ * asked for is sold or blocked. *ret_hold then, as Redis would answer. */
+bool refusal_foreseen(const struct sale *sale, const struct draft *draft, const struct availability *seen,
+                      struct hold *ret_hold);
+
 /* The single refusals, for those who learn them elsewhere. */
 tf_code refuse_not_open(tf_ctx *ctx, const struct sale *sale, tf_time now, uint32_t random);
 tf_code refuse_ended(tf_ctx *ctx);

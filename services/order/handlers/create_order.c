@@ -32,6 +32,9 @@ static tf_code buy(tf_ctx *ctx, struct purchase *purchase)
     code = purchase_check_window(ctx, purchase);
     if (code) return code;
 
+    code = purchase_check_offer(ctx, purchase); /* paused, sold out: memory says so */
+    if (code) return code;
+
     code = commit_admit(ctx); /* overload is refused before Redis */
     if (code) return code;
 

@@ -20,6 +20,9 @@
 
 enum { HOLD_TRIES = 2 };
 
+static tf_counter foreseen =
+    TF_COUNTER("tf_order_foreseen_total", "Purchases refused without Redis, by reason", "reason");
+
 static uint32_t random_u32(void)
 {
     uint32_t value;
@@ -50,6 +53,28 @@ tf_code purchase_check_window(tf_ctx *ctx, const struct purchase *purchase)
         break;
     }
     return TF_OK;
+}
+
+tf_code purchase_check_offer(tf_ctx *ctx, const struct purchase *purchase)
+{
+    struct availability seen;
+    struct hold hold;
+    tf_code code;
+
+    if (ctx->attempt > 1 || !inventory_glance(purchase->sale, &seen)) return TF_OK;
+    if (!refusal_foreseen(purchase->sale, &purchase->draft, &seen, &hold)) return TF_OK;
+
+    code = refusal_of_hold(ctx, purchase->sale, &hold, 0, random_u32()); /* none of these speaks of time */
+    tf_counter_add_label(&foreseen, tf_code_info(code)->reason, 1);
+    return code;
+}
+
+/* Many come for what is gone: one of them reads it for the others, who are then answered from memory for a moment. */
+static void look_for_others(tf_ctx *ctx, const struct sale *sale)
+{
+    struct availability seen;
+
+    if (inventory_availability(ctx, sale, &seen)) tf_error_clear(ctx);
 }
 
 tf_code purchase_check_attendees(tf_ctx *ctx, struct purchase *purchase)
@@ -114,6 +139,12 @@ tf_code purchase_hold(tf_ctx *ctx, struct purchase *purchase)
         return TF_OK;
     case HOLD_TERMS:
         return TF_ORDER_CHANGED;
+    case HOLD_PAUSED:
+    case HOLD_WITHDRAWN:
+    case HOLD_SOLD_OUT:
+        look_for_others(ctx, purchase->sale);
+        purchase->known = purchase->hold.known;
+        break;
     default:
         purchase->known = purchase->hold.known;
         break;

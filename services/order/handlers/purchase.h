@@ -20,6 +20,9 @@ void purchase_done(struct purchase *purchase);
 
 /* The show is on sale at sale time: TF_SALE_NOT_OPEN, TF_SALE_ENDED, or TF_STORE_DOWN while the time is not known. */
 TF_MUSTCHECK tf_code purchase_check_window(tf_ctx *ctx, const struct purchase *purchase);
+/* What readers see does not refuse a first attempt already; a marked repeat is always let through, for it may have an
+ * order. */
+TF_MUSTCHECK tf_code purchase_check_offer(tf_ctx *ctx, const struct purchase *purchase);
 /* The attendees are the buyer's and verified. */
 TF_MUSTCHECK tf_code purchase_check_attendees(tf_ctx *ctx, struct purchase *purchase);
 /* Places are held for us, or were for the same key: purchase->hold. TF_ORDER_CHANGED: the terms are not ours. */

@@ -1,6 +1,7 @@
 /* Children, stand-ins and the many small things that a story needs. */
 #include "tests/integration/order/service/harness.h"
 
+#include "common/base/buf.h"
 #include "common/base/text.h"
 #include "common/chassis/bus.h"
 #include "common/chassis/engine.h"
@@ -32,7 +33,7 @@ tf_pg *order_pg;
 
 static struct {
     char dir[64], dsn[TEXT];
-    char redis_address[32], order_address[32], user_address[32], program_address[32];
+    char redis_address[32], order_address[32], admin_address[32], user_address[32], program_address[32];
     pid_t redis, order;
     struct tf_identity_key key;
     tf_rpc_server *user, *program;
@@ -86,17 +87,26 @@ static char *in_dir(char out[static TEXT], const char *name)
     return out;
 }
 
-static bool redis_answers(void *arg)
+/* A connection to "127.0.0.1:port"; -1: nobody listens. */
+static int connect_to(const char *host_port)
 {
-    const char *port = strchr(world.redis_address, ':') + 1;
+    const char *port = strchr(host_port, ':') + 1;
     struct sockaddr_in address = {
         .sin_family = AF_INET, .sin_addr.s_addr = htonl(INADDR_LOOPBACK), .sin_port = htons((uint16_t)atoi(port))};
     int fd = socket(AF_INET, SOCK_STREAM, 0);
-    bool up = connect(fd, (struct sockaddr *)&address, sizeof(address)) == 0;
+
+    if (connect(fd, (struct sockaddr *)&address, sizeof(address)) == 0) return fd;
+    close(fd);
+    return -1;
+}
+
+static bool redis_answers(void *arg)
+{
+    int fd = connect_to(world.redis_address);
 
     (void)arg;
-    close(fd);
-    return up;
+    if (fd >= 0) close(fd);
+    return fd >= 0;
 }
 
 static void start_redis(void)
@@ -209,6 +219,7 @@ static void start_order(void)
     snprintf(args[n++], sizeof(args[0]), "--internal_key_file=%s", in_dir(path, "internal.key"));
     snprintf(args[n++], sizeof(args[0]), "--ticket_key_file=%s", in_dir(path, "ticket.key"));
     snprintf(args[n++], sizeof(args[0]), "--listen=%s", world.order_address);
+    snprintf(args[n++], sizeof(args[0]), "--admin_listen=%s", world.admin_address);
     snprintf(args[n++], sizeof(args[0]), "--peers=user=%s,program=%s", world.user_address, world.program_address);
     snprintf(args[n++], sizeof(args[0]), "--hold_floor_s=1");
     snprintf(args[n++], sizeof(args[0]), "--intent_ms=1000");
@@ -383,6 +394,7 @@ int harness_start(void **state)
     start_redis();
     start_stand_ins();
     free_address(world.order_address);
+    free_address(world.admin_address);
     start_order();
 
     world.mux_config =
@@ -680,6 +692,29 @@ int64_t db_number(const char *sql, int64_t parameter)
     number = tf_pg_get_int(rows, 0, 0);
     tf_ctx_done(&ctx);
     return number;
+}
+
+int64_t order_metric(const char *name_with_labels)
+{
+    static const char request[] = "GET /metrics HTTP/1.1\r\nHost: test\r\nConnection: close\r\n\r\n";
+    int fd = connect_to(world.admin_address);
+    char line[128], chunk[4096];
+    const char *at;
+    int64_t value = 0;
+    tf_buf text;
+    ssize_t n;
+
+    assert_true(fd >= 0);
+    assert_int_equal(write(fd, request, sizeof(request) - 1), sizeof(request) - 1);
+    tf_buf_init(&text, 1 << 20);
+    while ((n = read(fd, chunk, sizeof(chunk))) > 0)
+        tf_buf_append(&text, chunk, (size_t)n);
+    close(fd);
+    snprintf(line, sizeof(line), "\n%s ", name_with_labels);
+    at = strstr(text.data, line);
+    if (at) value = strtoll(at + strlen(line), NULL, 10);
+    tf_buf_done(&text);
+    return value;
 }
 
 const char *error_param(const tf_ctx *ctx, const char *name)

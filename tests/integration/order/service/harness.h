@@ -62,5 +62,7 @@ int place_status(int64_t show_id, int32_t place_no);
 void wait_for_place(int64_t show_id, int32_t place_no, int status, int timeout_ms);
 /* A single number from order's database; sql is a literal. */
 int64_t db_number(const char *sql, int64_t parameter);
+/* A metric of the process as operators see it: "tf_x_total{result=\"OK\"}"; 0 while it does not appear. */
+int64_t order_metric(const char *name_with_labels);
 /* Value of an error's parameter, or NULL. */
 const char *error_param(const tf_ctx *ctx, const char *name);

@@ -110,10 +110,101 @@ static void test_not_open(void **state)
     assert_int_equal(f->ctx.error.retry_after_ms, 10000);
 }
 
+/* The fixture's tiers: 1 has 30 places, 2 of them blocked; 2 has 12; 3 (standing) has 100. */
+static void test_foreseen(void **state)
+{
+    enum { FREE, HELD, SOLD, BLOCKED };
+    static const struct {
+        const char *name;
+        int sale_state;
+        int tiers[2][4]; /* of tiers 1 and 2: free, held, sold, blocked */
+        int32_t places[4];
+        int choices[3];
+        bool refused;
+        enum hold_result result;
+        int tier, n_taken;
+    } rows[] = {
+        {"places are left", SALE_STATE_ON_SALE, {{28, 0, 0, 2}, {12}}, {0}, {1, 2}, false, 0, 0, 0},
+        {"paused", SALE_STATE_PAUSED, {{28, 0, 0, 2}, {12}}, {0}, {1}, true, HOLD_PAUSED, 0, 0},
+        {"withdrawn", SALE_STATE_WITHDRAWN, {{28, 0, 0, 2}, {12}}, {32}, {0}, true, HOLD_WITHDRAWN, 0, 0},
+        {"the only tier asked for is sold out",
+         SALE_STATE_ON_SALE,
+         {{28, 0, 0, 2}, {0, 0, 12, 0}},
+         {0},
+         {2},
+         true,
+         HOLD_SOLD_OUT,
+         2,
+         0},
+        {"one of two tiers is",
+         SALE_STATE_ON_SALE,
+         {{28, 0, 0, 2}, {0, 0, 12, 0}},
+         {0},
+         {1, 2},
+         true,
+         HOLD_SOLD_OUT,
+         2,
+         0},
+        {"another tier is", SALE_STATE_ON_SALE, {{28, 0, 0, 2}, {0, 0, 12, 0}}, {0}, {1}, false, 0, 0, 0},
+        {"sold and blocked", SALE_STATE_ON_SALE, {{0, 0, 28, 2}, {12}}, {0}, {1}, true, HOLD_SOLD_OUT, 1, 0},
+        {"one is held and may return", SALE_STATE_ON_SALE, {{0, 1, 27, 2}, {12}}, {0}, {1}, false, 0, 0, 0},
+        {"one is free", SALE_STATE_ON_SALE, {{1, 0, 27, 2}, {12}}, {0}, {1}, false, 0, 0, 0},
+        {"numbers that do not add up", SALE_STATE_ON_SALE, {{0, 0, 27, 2}, {12}}, {0}, {1}, false, 0, 0, 0},
+        {"chosen places of a sold out tier",
+         SALE_STATE_ON_SALE,
+         {{0, 0, 28, 2}, {12}},
+         {33, 48},
+         {0},
+         true,
+         HOLD_PLACES_TAKEN,
+         0,
+         2},
+        {"chosen places of which some may be free",
+         SALE_STATE_ON_SALE,
+         {{0, 0, 28, 2}, {12}},
+         {33, 80},
+         {0},
+         false,
+         0,
+         0,
+         0},
+    };
+    struct fixture *f = *state;
+
+    for (size_t i = 0; i < TF_COUNT(rows); i++) {
+        struct availability seen = {.sale_state = rows[i].sale_state, .version = 17, .tiers[2] = {.free = 100}};
+        struct draft draft = {.place_nos = rows[i].places[0] ? rows[i].places : NULL};
+        struct hold hold = {.n_taken = -1};
+
+        for (int t = 0; t < 2; t++) {
+            seen.tiers[t].free = rows[i].tiers[t][FREE];
+            seen.tiers[t].held = rows[i].tiers[t][HELD];
+            seen.tiers[t].sold = rows[i].tiers[t][SOLD];
+            seen.tiers[t].blocked = rows[i].tiers[t][BLOCKED];
+        }
+        for (int k = 0; rows[i].places[k]; k++)
+            draft.n_tickets++;
+        for (int k = 0; rows[i].choices[k]; k++) {
+            draft.choices[draft.n_choices++] = (struct hold_choice){.tier = rows[i].choices[k], .count = 1};
+            draft.n_tickets++;
+        }
+        CHECK(rows[i].name, refusal_foreseen(f->sale, &draft, &seen, &hold) == rows[i].refused);
+        if (!rows[i].refused) {
+            CHECK(rows[i].name, hold.n_taken == -1); /* untouched */
+            continue;
+        }
+        CHECK(rows[i].name, hold.result == rows[i].result);
+        CHECK(rows[i].name, hold.tier == rows[i].tier && hold.free == 0 && !hold.known);
+        CHECK(rows[i].name, hold.n_taken == rows[i].n_taken);
+        if (hold.n_taken) CHECK(rows[i].name, hold.version == 17 && hold.taken[1] == 48);
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test_setup_teardown(test_holds, fixture_setup, fixture_teardown),
+        cmocka_unit_test_setup_teardown(test_foreseen, fixture_setup, fixture_teardown),
         cmocka_unit_test_setup_teardown(test_not_open, fixture_setup, fixture_teardown),
     };
 
