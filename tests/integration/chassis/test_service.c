@@ -154,8 +154,7 @@ static int open_all(void **state)
     memset(key, 'k', sizeof(key));
     if (fd < 0 || write(fd, key, sizeof(key)) != sizeof(key)) return -1;
     close(fd);
-    support_open(&support, "mini", NULL);
-    sql(&support, "DROP TABLE worker_claim, outbox, relay_engine, inbox, event_attempt, dead_letter, schema_migration");
+    support_open_bare(&support, "mini", NULL);
     port = free_port();
     admin_port = free_port();
     environment_set("MINI_TOPIC", "mini-%s", unique_word());
