@@ -109,10 +109,9 @@ def test_the_same_file_twenty_times_at_once_is_stored_once(operator, nobody):
     assert len(nobody.get("/v1/programs", params={"city": document["venues"][0]["city"]["en"]})["programs"]) == 1
 
 
-def test_the_open_seating_plan_form(operator, nobody, buyers):
-    """A plan as pretix and its editors write it, with an aisle and a row of two categories."""
-    buyer, = buyers(1)
-    document = abroad()
+def abroad_open(ref=None):
+    """The same file with its plan as pretix and its editors write it, with an aisle and a row of two categories."""
+    document = abroad(ref)
 
     def seat(n, x, category):
         return {"seat_guid": f"s-{n}", "seat_number": str(n), "position": {"x": x, "y": 0}, "category": category}
@@ -130,7 +129,12 @@ def test_the_open_seating_plan_form(operator, nobody, buyers):
         },
     }  # fmt: skip
     document["programs"][0]["shows"][0].update(plan="open", blocked=[{"guids": ["s-1"]}])
-    objects = import_document(operator, document)
+    return document
+
+
+def test_the_open_seating_plan_form(operator, nobody, buyers):
+    buyer, = buyers(1)
+    objects = import_document(operator, abroad_open())
     show = objects["show", "night-1"]["id"]
     availability = await_inventory(nobody, show)
     assert [(t["capacity"], t["blocked"]) for t in availability["tiers"]] == [(12, 1), (6, 0), (60, 0)]
@@ -215,22 +219,104 @@ FAULTY = {
 }
 
 
+PLAN = "/plans/0/seating_plan"
+ROW = f"{PLAN}/zones/0/rows/0"
+FAULTY_OPEN = {
+    "no name": (edit((f"{PLAN}/name", None)), f"{PLAN}/name"),
+    "no size": (edit((f"{PLAN}/size", None)), f"{PLAN}/size"),
+    "half a pixel": (edit((f"{PLAN}/size/width", 600.5)), f"{PLAN}/size/width"),
+    "an absurd size": (edit((f"{PLAN}/size/height", 10**9)), f"{PLAN}/size/height"),
+    "a member of one's own": (edit((f"{PLAN}/version", 1)), f"{PLAN}/version"),
+    "categories that are an object": (edit((f"{PLAN}/categories", {})), f"{PLAN}/categories"),
+    "a category twice": (copy_of(f"{PLAN}/categories"), f"{PLAN}/categories/2/name"),
+    "a category without a name": (edit((f"{PLAN}/categories/1/name", None)), f"{PLAN}/categories/1/name"),
+    "a color in words": (edit((f"{PLAN}/categories/0/color", "red")), f"{PLAN}/categories/0/color"),
+    "a zone without a position": (edit((f"{PLAN}/zones/0/position", None)), f"{PLAN}/zones/0/position"),
+    "a zone without rows": (edit((f"{PLAN}/zones/0/rows", None)), f"{PLAN}/zones/0/rows"),
+    "a zone twice": (copy_of(f"{PLAN}/zones"), f"{PLAN}/zones/1/zone_id"),
+    "a row without a number": (edit((f"{ROW}/row_number", None)), f"{ROW}/row_number"),
+    "a row number that is no string": (edit((f"{ROW}/row_number", 1)), f"{ROW}/row_number"),
+    "a row numbered in the middle": (edit((f"{ROW}/row_number_position", "middle")), f"{ROW}/row_number_position"),
+    "a seat guid twice": (edit((f"{ROW}/seats/3/seat_guid", "s-1")), f"{ROW}/seats/3/seat_guid"),
+    "a seat guid with a blank": (edit((f"{ROW}/seats/3/seat_guid", "s-4 ")), f"{ROW}/seats/3/seat_guid"),
+    "a seat of no category": (edit((f"{ROW}/seats/0/category", "royal")), f"{ROW}/seats/0/category"),
+    "a seat without a number": (edit((f"{ROW}/seats/0/seat_number", None)), f"{ROW}/seats/0/seat_number"),
+    "a seat filled from above": (edit((f"{ROW}/seats/0/start_direction", "^")), f"{ROW}/seats/0/start_direction"),
+    "a seat of no size": (edit((f"{ROW}/seats/0/radius", 0)), f"{ROW}/seats/0/radius"),
+    "a seat that is nowhere": (edit((f"{ROW}/seats/0/position/x", "left")), f"{ROW}/seats/0/position/x"),
+    "a seat out of this world": (edit((f"{ROW}/seats/0/position/y", 1e300)), f"{ROW}/seats/0/position/y"),
+    "a shape that nobody draws": (edit((f"{PLAN}/zones/0/areas/+", {"shape": "star", "position": {"x": 0, "y": 0}})), f"{PLAN}/zones/0/areas/0/shape"),
+    "a circle without a radius": (edit((f"{PLAN}/zones/0/areas/+", {"shape": "circle", "circle": {}, "position": {"x": 0, "y": 0}})), f"{PLAN}/zones/0/areas/0/circle/radius"),
+    "a polygon of two points": (
+        edit((f"{PLAN}/zones/0/areas/+", {"shape": "polygon", "polygon": {"points": [{"x": 0, "y": 0}, {"x": 1, "y": 1}]}, "position": {"x": 0, "y": 0}})),
+        f"{PLAN}/zones/0/areas/0/polygon/points",
+    ),
+    "a turn that is none": (
+        edit((f"{PLAN}/zones/0/areas/+", {"shape": "circle", "circle": {"radius": 1}, "position": {"x": 0, "y": 0}, "rotation": 1000})),
+        f"{PLAN}/zones/0/areas/0/rotation",
+    ),
+    "words for a zone that is not there": (edit(("/plans/0/zones/Z2", {"entrance": "Lobby"})), "/plans/0/zones/Z2"),
+    "a blocked guid that is not there": (edit((f"{SHOW}/blocked/0/guids", ["s-1", "s-99"])), f"{SHOW}/blocked/0/guids/1"),
+}
+
+
 def stored(database):
     rows = {table: database("program").execute(f"SELECT count(*) FROM {table}").fetchone()[0] for table in ("organiser", "venue", "plan", "program", "show", "publication")}
     return rows | {"outbox": database("program").execute("SELECT count(*) FROM outbox WHERE topic = 'show'").fetchone()[0]}
 
 
-@pytest.mark.parametrize("name", FAULTY)
-def test_a_faulty_file_is_refused_by_pointer_and_nothing_is_stored(operator, database, name):
-    break_it, pointer = FAULTY[name]
+@pytest.mark.parametrize(("make", "break_it", "pointer"), [(abroad, *f) for f in FAULTY.values()] + [(abroad_open, *f) for f in FAULTY_OPEN.values()], ids=[*FAULTY, *FAULTY_OPEN])
+def test_a_faulty_file_is_refused_by_pointer_and_nothing_is_stored(operator, database, make, break_it, pointer):
     before = stored(database)
     with pytest.raises(Refused) as refused:
-        import_document(operator, break_it(abroad("faulty")))
+        import_document(operator, break_it(make("faulty")))
     problem = refused.value.problem
     assert (refused.value.status, refused.value.reason) == (400, "FIELD_INVALID")
     assert problem["field"] == pointer, problem
     assert problem["detail"] and problem["faults"].startswith(pointer)
     assert stored(database) == before
+
+
+def contents(database, ref):
+    """What is stored of an organiser, besides what order says of its shows."""
+    owner = "organiser_id = (SELECT organiser_id FROM organiser WHERE ref = %s)"
+    kept = {"organiser": "t", "venue": "t", "plan": "t", "program": "t", "show": "(t.ref, t.digest, t.version)"}
+    return {
+        table: database("program").execute(f"SELECT md5(coalesce(string_agg({row}::text, '' ORDER BY t.ref), '')) FROM {table} t WHERE t.{owner}", [ref]).fetchone()[0]
+        for table, row in kept.items()
+    }  # fmt: skip
+
+
+def test_a_faulty_change_of_a_stored_file_changes_nothing(operator, nobody, database):
+    """Each object of the file differs from the stored one, and only the last has a fault: what came before it is rolled back."""
+    ref = new_ref()
+    show = import_document(operator, abroad(ref))["show", "night-1"]["id"]
+    before, page = contents(database, ref), nobody.get(f"/v1/shows/{show}")["show"]
+    change = edit(("/organisers/0/name/en", "Others"), ("/venues/0/address/en", "1 Elsewhere"), ("/programs/0/title/en", "Summer Gala"), (f"{SHOW}/order_limit", 5))
+    for way, pointer in (((f"{SHOW}/plan", "garden"), f"{SHOW}/plan"), ((f"{SHOW}/currency", "EUR"), f"{SHOW}/currency"), ((f"{SHOW}/blocked", []), f"{SHOW}/tiers")):
+        with pytest.raises(Refused) as refused:
+            import_document(operator, edit(way)(change(abroad(ref))))
+        assert refused.value.problem["field"] == pointer
+        assert contents(database, ref) == before
+        assert nobody.get(f"/v1/shows/{show}")["show"] == page
+    assert outcomes(import_document(operator, change(abroad(ref)))) == {"CHANGED": 4, "UNCHANGED": 1}
+    assert contents(database, ref) != before
+
+
+def test_shows_in_winter_and_in_summer(operator, nobody):
+    """New York changes its clocks: each local time has the offset of its day."""
+    year = time.gmtime().tm_year + 1
+    document = abroad()
+    first, = document["programs"][0]["shows"]
+    days = {f"{year}-01-15T20:00": "-05:00", f"{year}-07-15T20:00": "-04:00", f"{year}-11-29T20:00": "-05:00"}
+    document["programs"][0]["shows"] = [
+        {**first, "ref": f"day-{i}", "start": start, "end": start[:11] + "23:00", "opens": "now-1h"} for i, start in enumerate(days)
+    ]  # fmt: skip
+    objects = import_document(operator, document)
+    for i, (start, offset) in enumerate(days.items()):
+        show = nobody.get(f"/v1/shows/{objects['show', f'day-{i}']['id']}")["show"]
+        assert show["local_start"] == f"{start}:00{offset}" and moment(show["local_start"]) == moment(show["start_time"])
+        assert show["time_zone"] == "America/New_York"
 
 
 def test_all_faults_are_told_at_once(operator):
