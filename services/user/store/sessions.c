@@ -1,10 +1,13 @@
 /* Sessions: one row a device; rotation is one compare-and-set statement. */
 #include "services/user/store/sessions.h"
 
+/* $7: sessions of the user that may stay beside the new one; those unused for longest end. */
 static const struct tf_pg_stmt insert_session = {
     "insert_session",
-    "INSERT INTO session (session_id, user_id, device, refresh_hash, created_at, last_used_at, expires_at) VALUES ($1, "
-    "$2, $3, $4, $5, $5, $6)",
+    "WITH crowded AS (UPDATE session SET ended_at = $5 WHERE session_id IN (SELECT session_id FROM session"
+    "   WHERE user_id = $2 AND ended_at IS NULL ORDER BY last_used_at DESC, session_id DESC OFFSET $7))"
+    " INSERT INTO session (session_id, user_id, device, refresh_hash, created_at, last_used_at, expires_at)"
+    " VALUES ($1, $2, $3, $4, $5, $5, $6)",
     true};
 static const struct tf_pg_stmt rotate_session = {
     .name = "rotate_session",
@@ -45,6 +48,7 @@ tf_code session_insert(tf_ctx *ctx, const struct session *s, const unsigned char
     tf_pg_bytes(&p, refresh_hash, TF_SHA256_BYTES);
     tf_pg_time(&p, s->created_at);
     tf_pg_time(&p, s->expires_at);
+    tf_pg_int8(&p, user_config.sessions_max - 1);
     return tf_pg_query(ctx, tf_app_pg(ctx->app), &insert_session, &p, NULL);
 }
 

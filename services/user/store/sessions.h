@@ -9,6 +9,7 @@ struct session {
     tf_time created_at, last_used_at, expires_at;
 };
 
+/* Of a user's sessions those unused for longest end, so that sessions_max are left. */
 TF_MUSTCHECK tf_code session_insert(tf_ctx *ctx, const struct session *session,
                                     const unsigned char refresh_hash[TF_SHA256_BYTES]);
 /* Trades the hash in force for a new one and moves the expiry on. old_hash is that of a token we made. TF_OK with

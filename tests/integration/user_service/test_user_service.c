@@ -18,6 +18,7 @@ enum {
     ADDRESS_FAILURES = 6,
     ADDRESS_WINDOW_S = 5,
     RETENTION_S = 60,
+    SESSIONS_MAX = THREADS + 1, /* more than log in at once anywhere below */
 };
 
 static struct {
@@ -47,6 +48,7 @@ static void user_arguments(int instance, char args[][WORLD_TEXT + 64], const cha
     snprintf(args[n++], WORLD_TEXT + 64, "--login_address_window_s=%d", ADDRESS_WINDOW_S);
     snprintf(args[n++], WORLD_TEXT + 64, "--session_retention_s=%d", RETENTION_S);
     snprintf(args[n++], WORLD_TEXT + 64, "--purge_interval_s=1");
+    snprintf(args[n++], WORLD_TEXT + 64, "--sessions_max=%d", SESSIONS_MAX);
     argv[0] = TF_USER_PROGRAM;
     for (int i = 0; i < n; i++)
         argv[i + 1] = args[i];
@@ -502,6 +504,32 @@ static void test_flood(void **state)
     tf_ctx_done(&ctx);
 }
 
+/* One account cannot fill the table: the session unused for longest makes room. */
+static void test_many_devices(void **state)
+{
+    CreateSessionResponse *first, *second, *session;
+    RefreshSessionResponse *refreshed;
+    int64_t user_id;
+    char *login;
+    tf_ctx ctx;
+
+    (void)state;
+    as_user(&ctx, 0);
+    login = registered(&ctx, &user_id);
+    ASSERT_OK(&ctx, log_in(&ctx, login, PASSWORD, &first));
+    ASSERT_OK(&ctx, log_in(&ctx, login, PASSWORD, &second));
+    for (int i = 2; i < SESSIONS_MAX; i++)
+        ASSERT_OK(&ctx, log_in(&ctx, login, PASSWORD, &session));
+    ASSERT_OK(&ctx, refresh(&ctx, first->tokens->refresh_token, &refreshed)); /* so the second is the stalest */
+    ASSERT_OK(&ctx, log_in(&ctx, login, PASSWORD, &session));
+    assert_int_equal(sql("SELECT count(*) FROM session WHERE user_id = %lld AND ended_at IS NULL", (long long)user_id),
+                     SESSIONS_MAX);
+    ASSERT_CODE(&ctx, refresh(&ctx, second->tokens->refresh_token, &refreshed), TF_UNAUTHENTICATED);
+    ASSERT_OK(&ctx, refresh(&ctx, refreshed->tokens->refresh_token, &refreshed));
+    ASSERT_OK(&ctx, refresh(&ctx, session->tokens->refresh_token, &refreshed));
+    tf_ctx_done(&ctx);
+}
+
 /* What is over goes, whatever the number; what lives stays, and an earlier token of it still ends it. */
 static void test_purge(void **state)
 {
@@ -697,6 +725,7 @@ int main(void)
         cmocka_unit_test(test_time_tells_no_name),
         cmocka_unit_test(test_flood),
         cmocka_unit_test(test_purge),
+        cmocka_unit_test(test_many_devices),
         cmocka_unit_test(test_one_refresh),
         cmocka_unit_test(test_attendees),
     };
