@@ -6,7 +6,7 @@
 #include "tools/check/check.h"
 
 #include "common/base/id.h"
-#include "services/order/inventory/inventory.h"
+#include "services/order/inventory/call.h"
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -104,7 +104,7 @@ static const tf_redis_reply *ask_redis(struct check *c, const struct sale *sale,
     return NULL;
 }
 
-/* The bitmaps of an inventory (inventory_v1.lua tells the layout). */
+/* The bitmaps of an inventory (inventory.lua tells the layout). */
 struct bitmaps {
     const unsigned char *free, *sold, *blocked;
 };
@@ -118,12 +118,9 @@ static bool read_bitmaps(struct check *c, const struct sale *sale, int64_t epoch
     tf_redis_cmd cmd;
     size_t bytes;
 
-    tf_redis_cmd_init(&cmd, &c->ctx);
-    tf_redis_arg(&cmd, "FCALL");
-    tf_redis_arg(&cmd, "tf1_read");
-    tf_redis_arg(&cmd, "2");
-    tf_redis_arg_printf(&cmd, "tf:{%d}:%lld:m", inventory_partition(sale->bucket), (long long)sale->show_id);
-    tf_redis_arg_printf(&cmd, "tf:{%d}:due", inventory_partition(sale->bucket));
+    inventory_fcall(&cmd, &c->ctx, "read", 2);
+    inventory_key(&cmd, sale->show_id, "m");
+    inventory_due_key(&cmd, inventory_partition(sale->bucket));
     tf_redis_arg_int(&cmd, sale->show_id);
     tf_redis_arg_int(&cmd, 0);
     tf_redis_arg_int(&cmd, 0);

@@ -21,7 +21,7 @@ void inventory_fcall(tf_redis_cmd *cmd, tf_ctx *ctx, const char *function, int n
 {
     tf_redis_cmd_init(cmd, ctx);
     tf_redis_arg(cmd, "FCALL");
-    tf_redis_arg(cmd, function);
+    tf_redis_arg_printf(cmd, "tf_" TF_INVENTORY "_%s", function);
     tf_redis_arg_int(cmd, n_keys);
 }
 

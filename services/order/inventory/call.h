@@ -1,4 +1,5 @@
-/* Calls of the function library inventory_v1.lua: keys, arguments, answers. For the inventory room alone. */
+/* Calls of the function library inventory.lua: keys, arguments, answers. For the inventory room, and for tools that
+ * look at what it keeps. */
 #pragma once
 
 #include "common/chassis/service.h"
@@ -15,7 +16,7 @@ static inline int64_t inventory_version(int64_t epoch, int64_t counter)
     return epoch << 32 | counter; /* grows over rebuilds too */
 }
 
-/* FCALL function n_keys …; keys and arguments follow. */
+/* FCALL of the library's function ("hold", "read", …); keys and arguments follow. */
 void inventory_fcall(tf_redis_cmd *cmd, tf_ctx *ctx, const char *function, int n_keys);
 /* A key of the show: "m", "new:m", … */
 void inventory_key(tf_redis_cmd *cmd, int64_t show_id, const char *name);

@@ -9,7 +9,7 @@
 
 static void claim_command(tf_redis_cmd *cmd, tf_ctx *ctx, int partition, int64_t now_ms)
 {
-    inventory_fcall(cmd, ctx, "tf1_claim", 1);
+    inventory_fcall(cmd, ctx, "claim", 1);
     inventory_due_key(cmd, partition);
     tf_redis_arg_int(cmd, now_ms);
     tf_redis_arg_int(cmd, now_ms + LEASE_MS);
@@ -107,7 +107,7 @@ tf_code inventory_settle(tf_ctx *ctx, int64_t show_id, int64_t epoch_read, const
     tf_redis_cmd cmd;
     tf_code code;
 
-    inventory_fcall(&cmd, ctx, "tf1_settle", 6);
+    inventory_fcall(&cmd, ctx, "settle", 6);
     inventory_live_keys(&cmd, show_id);
     inventory_due_key(&cmd, inventory_partition(tf_bucket_of_show(show_id)));
     tf_redis_arg_int(&cmd, show_id);

@@ -39,7 +39,7 @@ tf_code fence_follow(tf_ctx *ctx, int64_t show_id, int sale_state)
         tf_redis_cmd cmd;
         tf_code code;
 
-        inventory_fcall(&cmd, ctx, "tf1_state", 1);
+        inventory_fcall(&cmd, ctx, "state", 1);
         inventory_key(&cmd, show_id, "m");
         tf_redis_arg_int(&cmd, show_id);
         tf_redis_arg_int(&cmd, sale_state);

@@ -108,7 +108,7 @@ static void hold_command(tf_redis_cmd *cmd, tf_ctx *ctx, const struct sale *sale
 {
     int64_t hold_s = TF_MAX(sale->hold_seconds, order_config.hold_floor_s);
 
-    inventory_fcall(cmd, ctx, "tf1_hold", 7);
+    inventory_fcall(cmd, ctx, "hold", 7);
     inventory_live_keys(cmd, sale->show_id);
     inventory_due_key(cmd, inventory_partition(sale->bucket));
     inventory_request_key(cmd, sale->show_id, request->user_id, request->request_id);
@@ -186,7 +186,7 @@ void inventory_confirm(const struct confirm_entry *entries, size_t n)
         tf_redis_cmd cmd;
 
         if (done[i]) continue;
-        inventory_fcall(&cmd, &ctx, "tf1_confirm", 2);
+        inventory_fcall(&cmd, &ctx, "confirm", 2);
         inventory_key(&cmd, entries[i].show_id, "m");
         inventory_due_key(&cmd, inventory_partition(entries[i].bucket));
         tf_redis_arg_int(&cmd, entries[i].show_id);
@@ -209,7 +209,7 @@ tf_code inventory_used(tf_ctx *ctx, const struct sale *sale, int64_t user_id, in
     tf_code code;
     int used;
 
-    inventory_fcall(&cmd, ctx, "tf1_used", 2);
+    inventory_fcall(&cmd, ctx, "used", 2);
     inventory_key(&cmd, sale->show_id, "m");
     inventory_key(&cmd, sale->show_id, "u");
     tf_redis_arg_int(&cmd, sale->show_id);

@@ -1,4 +1,4 @@
-/* Layout: see the head of inventory_v1.lua. All numbers are big-endian; bit n of a bitmap is bit 7 - n % 8 of byte n /
+/* Layout: see the head of inventory.lua. All numbers are big-endian; bit n of a bitmap is bit 7 - n % 8 of byte n /
  * 8, as in Redis. */
 #include "services/order/inventory/image.h"
 

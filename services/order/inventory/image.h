@@ -1,4 +1,4 @@
-/* The bytes of a show's inventory (keys m and g of inventory_v1.lua), made from its sale snapshot and what PostgreSQL
+/* The bytes of a show's inventory (keys m and g of inventory.lua), made from its sale snapshot and what PostgreSQL
  * says is taken. Pure.
  *
  * new: everything free but the blocked places; mark what is taken; finish: the index is made. */

@@ -108,7 +108,7 @@ static tf_code read_view(tf_ctx *ctx, const struct sale *sale, struct view **ret
     int sale_state;
     tf_code code;
 
-    inventory_fcall(&cmd, ctx, "tf1_read", 2);
+    inventory_fcall(&cmd, ctx, "read", 2);
     inventory_key(&cmd, sale->show_id, "m");
     inventory_due_key(&cmd, inventory_partition(sale->bucket));
     tf_redis_arg_int(&cmd, sale->show_id);

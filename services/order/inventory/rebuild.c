@@ -42,7 +42,7 @@ static tf_code seen_read(tf_ctx *ctx, int64_t show_id, struct seen *ret_seen)
     tf_redis_cmd cmd;
     tf_code code;
 
-    inventory_fcall(&cmd, ctx, "tf1_seen", 1);
+    inventory_fcall(&cmd, ctx, "seen", 1);
     inventory_key(&cmd, show_id, "m");
     tf_redis_arg_int(&cmd, show_id);
     code = inventory_ask(ctx, &cmd, &answer);
@@ -89,7 +89,7 @@ static tf_code begin(tf_ctx *ctx, int64_t show_id, int64_t epoch)
     tf_redis_cmd cmd;
     tf_code code;
 
-    inventory_fcall(&cmd, ctx, "tf1_begin", 6);
+    inventory_fcall(&cmd, ctx, "begin", 6);
     inventory_key(&cmd, show_id, "m");
     inventory_staging_keys(&cmd, show_id);
     tf_redis_arg_int(&cmd, show_id);
@@ -154,7 +154,7 @@ static tf_code loader_command(tf_ctx *ctx, struct loader *loader, const char *wh
         if (code) return code;
     }
     cmd = &loader->cmds[loader->n++];
-    inventory_fcall(cmd, &loader->scratch, "tf1_load", 6);
+    inventory_fcall(cmd, &loader->scratch, "load", 6);
     inventory_staging_keys(cmd, loader->show_id);
     inventory_due_key(cmd, inventory_partition(tf_bucket_of_show(loader->show_id)));
     tf_redis_arg_int(cmd, loader->show_id);
@@ -237,7 +237,7 @@ static tf_code open_show(tf_ctx *ctx, int64_t show_id, int64_t epoch, const stru
     tf_redis_cmd cmd;
     tf_code code;
 
-    inventory_fcall(&cmd, ctx, "tf1_open", 10);
+    inventory_fcall(&cmd, ctx, "open", 10);
     inventory_live_keys(&cmd, show_id);
     inventory_staging_keys(&cmd, show_id);
     tf_redis_arg_int(&cmd, show_id);

@@ -1,7 +1,8 @@
-"""A plain model of a show's inventory, the keys of services/order/inventory/inventory_v1.lua, and their image made from the model.
+"""A plain model of a show's inventory, the keys of services/order/inventory/inventory.lua, and their image made from the model.
 
 The model is an array of places and searches everything; it shares no idea with the library but its documented result."""
 
+import hashlib
 import shutil
 import socket
 import struct
@@ -13,7 +14,16 @@ from pathlib import Path
 import redis
 
 ROOT = Path(__file__).resolve().parents[4]
-LIBRARY = ROOT / "services/order/inventory/inventory_v1.lua"
+SOURCE = (ROOT / "services/order/inventory/inventory.lua").read_bytes()
+
+
+def named(source):
+    """The library as the build makes it of this source (services/order/CMakeLists.txt), and the digest in its names."""
+    digest = hashlib.sha256(source).hexdigest()[:12]
+    return source.replace(b"@TF_INVENTORY@", digest.encode()), digest
+
+
+LIBRARY, DIGEST = named(SOURCE)
 HEAD = 64
 AHEAD_RANKS, AHEAD_CELLS = 32, 5
 
@@ -60,7 +70,7 @@ class PrivateRedis:
 
 def load_library(client):
     try:
-        client.function_load(LIBRARY.read_bytes())
+        client.function_load(LIBRARY)
     except redis.exceptions.ResponseError as error:
         if "already exists" not in str(error):
             raise
@@ -337,11 +347,11 @@ class Show:
 class Driver:
     """Calls the functions for a Show."""
 
-    def __init__(self, client, show):
-        self.client, self.show = client, show
+    def __init__(self, client, show, digest=DIGEST):
+        self.client, self.show, self.digest = client, show, digest
 
     def call(self, name, keys, *args):
-        return self.client.fcall("tf1_" + name, len(keys), *keys, *args)
+        return self.client.fcall(f"tf_{self.digest}_{name}", len(keys), *keys, *args)
 
     def hold(self, order, user, key, body, now, places=None, choices=None, persons=(), terms=None, intent_ms=10000, ttl=900):
         s = self.show

@@ -4,7 +4,7 @@ import random
 
 import pytest
 
-from inventory_model import LIBRARY, Driver, PrivateRedis, Show, Venue, connect as connect_to, free_port, load_library
+from inventory_model import DIGEST, LIBRARY, SOURCE, Driver, PrivateRedis, Show, Venue, connect as connect_to, free_port, load_library, named
 
 NOW = 1790000000000
 shows = iter(range(5000, 6000))
@@ -101,8 +101,22 @@ def test_data_of_an_older_generation_closes(client):
 def test_reloaded_library_closes(server):
     _, connect = server
     driver = opened(connect())
-    driver.client.function_load(LIBRARY.read_bytes(), replace=True)
+    driver.client.function_load(LIBRARY, replace=True)
     all_closed(driver)
+
+
+def test_a_changed_library_comes_beside_the_old_one(server):
+    """An upgrade on a running server: nothing of it is silently left out, and what the old one opened is closed to the new one."""
+    _, connect = server
+    old = opened(connect())
+    library, digest = named(SOURCE + b"\n-- changed\n")
+    assert digest != DIGEST
+    old.client.function_load(library)
+    new = Driver(old.client, old.show, digest)
+    all_closed(new)
+    new.rebuild(2)
+    assert take(new)[0] == "HELD"
+    assert old.read(NOW) == ["CLOSED"], "two libraries never sell side by side"
 
 
 def test_a_server_with_older_data_is_closed(server):

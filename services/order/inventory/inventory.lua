@@ -1,6 +1,7 @@
-#!lua name=tf_inventory_v1
+#!lua name=tf_inventory_@TF_INVENTORY@
 -- The inventory of shows: what is free, held, sold, blocked. Every function decides atomically; PostgreSQL's commit is the truth
--- (docs/purchase-protocol.md). A change of anything here that old callers would notice needs a new library name and new function names.
+-- (docs/purchase-protocol.md). @TF_INVENTORY@ stands for a digest of this file, put in by the build: a Redis that runs keeps the library it has, so whatever
+-- is changed here comes under names of its own, and every show is rebuilt once.
 --
 -- Keys of a show, all with the tag of its partition:
 --   m  string: head of 64 bytes (epoch u64, version i64, terms u32, sale state u32, numbers u32, bits of one bitmap u32, zeros), then four areas:
@@ -676,20 +677,20 @@ local function used(K, A)
 end
 
 local function register(name, callback, flags)
-  redis.register_function{function_name = name, flags = flags, callback = function(K, A)
+  redis.register_function{function_name = 'tf_@TF_INVENTORY@_' .. name, flags = flags, callback = function(K, A)
     if not floor then bind() end
     return callback(K, A)
   end}
 end
 
-register('tf1_hold', hold, {})
-register('tf1_confirm', confirm, {'allow-oom'})
-register('tf1_claim', claim, {'allow-oom'})
-register('tf1_settle', settle, {'allow-oom'})
-register('tf1_seen', seen, {'no-writes'})
-register('tf1_begin', begin, {})
-register('tf1_load', load, {})
-register('tf1_open', open_, {})
-register('tf1_state', state, {'allow-oom'})
-register('tf1_read', read, {'no-writes'})
-register('tf1_used', used, {'no-writes'})
+register('hold', hold, {})
+register('confirm', confirm, {'allow-oom'})
+register('claim', claim, {'allow-oom'})
+register('settle', settle, {'allow-oom'})
+register('seen', seen, {'no-writes'})
+register('begin', begin, {})
+register('load', load, {})
+register('open', open_, {})
+register('state', state, {'allow-oom'})
+register('read', read, {'no-writes'})
+register('used', used, {'no-writes'})
