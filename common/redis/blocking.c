@@ -83,7 +83,7 @@ static tf_code connect_link(tf_ctx *ctx, tf_redis_blocking *connection, bool int
             return give_up(ctx, connection, TF_STORE_DOWN, link->cause);
         }
         if (tf_mono_us() >= until_us) return give_up(ctx, connection, TF_STORE_DOWN, "no time left to connect");
-        if (!turn(connection, interruptible, TF_MIN(until_us, link->deadline_us)))
+        if (!turn(connection, interruptible, TF_MIN(until_us, link->step_us)))
             return give_up(ctx, connection, TF_STORE_DOWN, "woken while connecting");
     }
     tf_redis_backoff_clear(&connection->backoff);

@@ -1,5 +1,4 @@
-/* A connection's steps: resolve, connect to each address in turn, greet, then write and read without ever blocking (a
- * host name's resolution excepted). */
+/* A connection's steps: resolve, connect to each address in turn, greet, then write and read; none of them blocks. */
 #include "common/redis/link.h"
 
 #include "common/base/clock.h"
@@ -19,8 +18,8 @@
 
 enum {
     READ_BYTES = 64 * 1024,
-    OUT_KEEP_BYTES = 256 * 1024, /* a buffer that grew beyond is given back when it is empty */
-    HOST_MAX = 256,
+    OUT_KEEP_BYTES = 256 * 1024,         /* a buffer that grew beyond is given back when it is empty */
+    RESOLVE_LOOK_US = 10 * TF_US_PER_MS, /* how often a name that is being resolved is asked for */
 };
 
 /* ---- the reader's objects: our replies ------------------------------------------------------------------------- */
@@ -94,8 +93,6 @@ void tf_redis_link_close(struct tf_redis_link *link)
     close_socket(link);
     if (link->reader) redisReaderFree(link->reader);
     link->reader = NULL;
-    if (link->addresses) freeaddrinfo(link->addresses);
-    link->addresses = link->candidate = NULL;
     link->out_from = link->out_to = 0;
     link->queued = link->written = 0;
     link->greeted = 0;
@@ -123,9 +120,9 @@ void tf_redis_link_break(struct tf_redis_link *link, const char *cause)
 /* ---- connecting ------------------------------------------------------------------------------------------------ */
 
 /* "host:port", "[::1]:6379". */
-static bool split(const char *address, char host[static HOST_MAX], const char **ret_port)
+static bool split(struct tf_redis_link *link)
 {
-    const char *colon = strrchr(address, ':');
+    const char *address = link->config.address, *colon = strrchr(address, ':');
     size_t n;
 
     if (!colon || colon == address || !colon[1]) return false;
@@ -134,10 +131,10 @@ static bool split(const char *address, char host[static HOST_MAX], const char **
         address++;
         n -= 2;
     }
-    if (n >= HOST_MAX) return false;
-    memcpy(host, address, n);
-    host[n] = '\0';
-    *ret_port = colon + 1;
+    if (n >= sizeof(link->host)) return false;
+    memcpy(link->host, address, n);
+    link->host[n] = '\0';
+    link->port = colon + 1;
     return true;
 }
 
@@ -146,47 +143,78 @@ static void set_option(int fd, int level, int option, int value)
     (void)setsockopt(fd, level, option, &value, sizeof(value)); /* an improvement, not a condition */
 }
 
-/* Starts with the next address that lets itself be tried; BROKEN after the last. error: of the address before, 0: none.
+/* An equal part of the time left for each address from `next` on: one that swallows packets leaves some to the others.
  */
-static void try_next(struct tf_redis_link *link, int error)
+static int64_t share_us(const struct tf_redis_link *link)
 {
-    for (; link->candidate; link->candidate = link->candidate->ai_next) {
-        const struct addrinfo *to = link->candidate;
+    int64_t left = link->deadline_us - tf_mono_us();
 
-        close_socket(link);
-        link->fd = socket(to->ai_family, to->ai_socktype | SOCK_NONBLOCK | SOCK_CLOEXEC, to->ai_protocol);
-        if (link->fd < 0) {
-            error = errno;
-            continue;
-        }
+    return TF_MAX(left, 0) / (int64_t)(link->addresses.n - link->next_address);
+}
+
+/* Starts to connect; the code of errno. */
+static int connect_to(struct tf_redis_link *link, const char *address)
+{
+    struct addrinfo hints = {.ai_socktype = SOCK_STREAM, .ai_flags = AI_NUMERICHOST | AI_NUMERICSERV}, *to;
+    int error = 0;
+
+    if (getaddrinfo(address, link->port, &hints, &to)) return EINVAL; /* numeric: asks nobody */
+    link->fd = socket(to->ai_family, to->ai_socktype | SOCK_NONBLOCK | SOCK_CLOEXEC, to->ai_protocol);
+    if (link->fd < 0) {
+        error = errno;
+    } else {
         set_option(link->fd, IPPROTO_TCP, TCP_NODELAY, 1);
         set_option(link->fd, SOL_SOCKET, SO_KEEPALIVE, 1);
         set_option(link->fd, IPPROTO_TCP, TCP_KEEPIDLE, 15);
         set_option(link->fd, IPPROTO_TCP, TCP_KEEPINTVL, 5);
         set_option(link->fd, IPPROTO_TCP, TCP_KEEPCNT, 3);
-        if (connect(link->fd, to->ai_addr, to->ai_addrlen) == 0 || errno == EINPROGRESS) {
-            link->candidate = to->ai_next;
-            link->state = TF_REDIS_LINK_CONNECTING;
-            return;
-        }
-        error = errno;
+        if (connect(link->fd, to->ai_addr, to->ai_addrlen) < 0 && errno != EINPROGRESS) error = errno;
+    }
+    freeaddrinfo(to);
+    return error;
+}
+
+/* Starts with the next address that lets itself be tried; BROKEN after the last. error: of the address before, 0: none.
+ */
+static void try_next(struct tf_redis_link *link, int error)
+{
+    while (link->next_address < link->addresses.n) {
+        close_socket(link);
+        link->step_us = tf_mono_us() + share_us(link);
+        error = connect_to(link, link->addresses.text[link->next_address++]);
+        if (error) continue;
+        link->state = TF_REDIS_LINK_CONNECTING;
+        return;
     }
     snprintf(link->cause, sizeof(link->cause), "%s: %s", link->config.address, error ? strerror(error) : "no address");
     tf_redis_link_break(link, link->cause);
 }
 
+/* Never waits: the search goes on elsewhere, and is asked for again until the attempt's time is over. */
+static void resolve(struct tf_redis_link *link)
+{
+    int64_t now = tf_mono_us();
+    tf_code code = tf_resolve_wait(link->host, 0, &link->addresses);
+
+    link->next_address = 0;
+    if (code == TF_OK) {
+        try_next(link, 0);
+    } else if (code == TF_DEADLINE && now < link->deadline_us) {
+        link->step_us = TF_MIN(now + RESOLVE_LOOK_US, link->deadline_us);
+    } else {
+        snprintf(link->cause, sizeof(link->cause), "%s: the host name is not resolved: %s", link->config.address,
+                 tf_code_info(code)->reason);
+        tf_redis_link_break(link, link->cause);
+    }
+}
+
 void tf_redis_link_open(struct tf_redis_link *link)
 {
-    struct addrinfo hints = {.ai_family = AF_UNSPEC, .ai_socktype = SOCK_STREAM};
-    char host[HOST_MAX];
-    const char *port;
-    int error;
-
     TF_ASSERT(link->state == TF_REDIS_LINK_CLOSED);
     link->cause[0] = '\0';
     link->refused = false;
     link->deadline_us = tf_mono_us() + (int64_t)link->config.connect_timeout_ms * TF_US_PER_MS;
-    if (!split(link->config.address, host, &port)) {
+    if (!split(link)) {
         tf_redis_link_break(link, "the address is not host:port");
         return;
     }
@@ -195,15 +223,8 @@ void tf_redis_link_open(struct tf_redis_link *link)
         tf_redis_link_break(link, "no memory");
         return;
     }
-    error = getaddrinfo(host, port, &hints, &link->addresses);
-    if (error) {
-        link->addresses = NULL;
-        snprintf(link->cause, sizeof(link->cause), "%s: %s", link->config.address, gai_strerror(error));
-        tf_redis_link_break(link, link->cause);
-        return;
-    }
-    link->candidate = link->addresses;
-    try_next(link, 0);
+    link->state = TF_REDIS_LINK_RESOLVING;
+    resolve(link);
 }
 
 static void greet(struct tf_redis_link *link)
@@ -212,6 +233,7 @@ static void greet(struct tf_redis_link *link)
     char *to;
 
     link->state = TF_REDIS_LINK_GREETING;
+    link->step_us = link->deadline_us;
     to = tf_redis_link_room(link, size);
     if (!to) return;
     tf_redis_greeting_write(&link->config, to);
@@ -335,6 +357,26 @@ short tf_redis_link_events(const struct tf_redis_link *link)
     }
 }
 
+static void step_is_due(struct tf_redis_link *link)
+{
+    switch (link->state) {
+    case TF_REDIS_LINK_RESOLVING:
+        resolve(link);
+        break;
+    case TF_REDIS_LINK_CONNECTING:
+        if (link->next_address < link->addresses.n)
+            try_next(link, ETIMEDOUT);
+        else
+            tf_redis_link_break(link, "the server does not accept the connection");
+        break;
+    case TF_REDIS_LINK_GREETING:
+        tf_redis_link_break(link, "the server accepts the connection but does not answer");
+        break;
+    default:
+        break;
+    }
+}
+
 void tf_redis_link_step(struct tf_redis_link *link, short revents)
 {
     if (link->state == TF_REDIS_LINK_CONNECTING && revents) finish_connecting(link);
@@ -343,9 +385,5 @@ void tf_redis_link_step(struct tf_redis_link *link, short revents)
         if (link->fd >= 0 && revents & POLLOUT) tf_redis_link_flush(link);
     }
     hear_greeting(link);
-    if ((link->state == TF_REDIS_LINK_CONNECTING || link->state == TF_REDIS_LINK_GREETING) &&
-        tf_mono_us() >= link->deadline_us)
-        tf_redis_link_break(link, link->state == TF_REDIS_LINK_CONNECTING
-                                      ? "the server does not accept the connection"
-                                      : "the server accepts the connection but does not answer");
+    if (link->state < TF_REDIS_LINK_READY && tf_mono_us() >= link->step_us) step_is_due(link);
 }

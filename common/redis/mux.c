@@ -296,9 +296,10 @@ static int64_t next_event(const tf_redis *redis)
     switch (redis->link.state) {
     case TF_REDIS_LINK_CLOSED:
         return TF_MIN(at, redis->retry_us);
+    case TF_REDIS_LINK_RESOLVING:
     case TF_REDIS_LINK_CONNECTING:
     case TF_REDIS_LINK_GREETING:
-        return TF_MIN(at, redis->link.deadline_us);
+        return TF_MIN(at, redis->link.step_us);
     case TF_REDIS_LINK_READY:
         return redis->sent.head ? TF_MIN(at, redis->heard_us + SILENCE_US) : at;
     case TF_REDIS_LINK_BROKEN:
