@@ -1,6 +1,8 @@
-/* Opening, closing and waiting for one connection. Non-blocking throughout; only the resolution of a host name blocks
- * inside libpq. */
+/* Opening, closing and waiting for one connection. Non-blocking throughout: host names are
+ * resolved before, within the deadline; libpq is given addresses. */
 #include "common/pg/conn.h"
+
+#include "common/pg/address.h"
 
 #include <errno.h>
 #include <poll.h>
@@ -72,13 +74,21 @@ static void notice(void *arg, const PGresult *result)
         conn->unreplicated = true;
 }
 
-static PGconn *start(const struct tf_pg_config *config)
+static PGconn *start(const struct tf_pg_config *config, const struct tf_pg_address *address)
 {
     /* The DSN goes first: what follows wins over it. A dead peer is noticed by keepalives although no call waits. */
-    const char *const keywords[] = {
-        "dbname", "application_name", "client_encoding", "keepalives_idle", "keepalives_interval", "keepalives_count",
-        NULL};
-    const char *const values[] = {config->dsn, config->name, "UTF8", "30", "10", "3", NULL};
+    const char *const keywords[] = {"dbname",
+                                    "application_name",
+                                    "client_encoding",
+                                    "keepalives_idle",
+                                    "keepalives_interval",
+                                    "keepalives_count",
+                                    "host",
+                                    "hostaddr",
+                                    "port",
+                                    NULL};
+    const char *const values[] = {config->dsn,   config->name,      "UTF8",        "30", "10", "3",
+                                  address->host, address->hostaddr, address->port, NULL};
 
     return PQconnectStartParams(keywords, values, 1);
 }
@@ -106,16 +116,23 @@ tf_code tf_pg_open(tf_ctx *ctx, tf_pg *pg, const struct tf_pg_config *config, tf
 {
     int64_t began = tf_mono_us();
     int64_t until = TF_MIN(tf_pg_until(ctx), began + (int64_t)config->connect_timeout_ms * TF_US_PER_MS);
+    struct tf_pg_address address;
     enum tf_pg_outcome outcome;
     PGresult *result = NULL;
     tf_pg_conn *conn;
     bool late, ok;
+    tf_code code;
 
     *ret_server_failed = false;
+    code = tf_pg_resolve(ctx, config->dsn, until, &address, &late);
+    if (code) {
+        *ret_server_failed = !late || tf_mono_us() - began >= SLOW_CONNECT_US;
+        return code;
+    }
     conn = calloc(1, sizeof(*conn));
     if (!conn) return tf_fail(ctx, TF_OVERLOADED, "no memory for a connection");
     conn->pg = pg;
-    conn->pq = start(config);
+    conn->pq = start(config, &address);
     if (!conn->pq) {
         tf_pg_conn_free(conn);
         return tf_fail(ctx, TF_OVERLOADED, "no memory for a connection");
