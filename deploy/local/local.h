@@ -65,7 +65,11 @@ pid_t home_supervisor(const char *home);
 /* ---- secrets.c ---- */
 /* Makes what is missing, mode 600 in a directory of mode 700. False and a sentence on failure. */
 bool secrets_make(struct local *l);
-#define REDIS_SECRET "redis.password" /* of our own Redis */
+/* Of our own Redis and etcd. */
+#define REDIS_SECRET     "redis.password"
+#define ETCD_ROOT_SECRET "etcd-root.password"
+#define ETCD_SECRET      "etcd-ticketflow.password"
+#define ETCD_USER        "ticketflow" /* whom the services log in as */
 /* Reads a text secret (without the newline) into out. */
 bool secret_read(struct local *l, const char *name, char *out, size_t size);
 
@@ -109,10 +113,18 @@ bool ports_free(struct local *l);
 
 /* ---- probe.c ---- */
 bool probe_tcp(const char *host, const char *port);
-/* True when `GET path` at the port answers 200 within half a second. */
-bool probe_http(int port, const char *path);
+/* True when `GET path` at the port answers 200 and, within its first 4 KiB, the word (NULL: any). Half a second for
+ * each part of the answer, here and below. */
+bool probe_http(int port, const char *path, const char *word);
+/* The same for a POST of a JSON document. */
+bool probe_http_post(int port, const char *path, const char *body);
 /* True when it serves whoever knows the password. */
 bool probe_redis(int port, const char *password);
+
+/* ---- etcd_users.c ---- */
+/* Makes our etcd ask for passwords, by steps that may all have been done before. False: it does not, or not for ours.
+ */
+bool etcd_users_make(struct local *l, int port);
 
 /* ---- stores.c ---- */
 pid_t store_start(struct local *l, struct part *p);

@@ -3,6 +3,7 @@
 
 #include <ctype.h>
 #include <errno.h>
+#include <fcntl.h>
 #include <signal.h>
 #include <stdarg.h>
 #include <stdlib.h>
@@ -158,10 +159,13 @@ static void put_common(struct local *l, struct env *e, const struct part *p)
         put(e, "redis_address", "127.0.0.1:%d", l->parts[PART_redis].port);
         put(e, "redis_password_file", "%s/secrets/" REDIS_SECRET, l->home);
     }
-    if (l->external_etcd)
+    if (l->external_etcd) {
         put(e, "etcd_endpoints", "%s", l->external_etcd);
-    else
+    } else {
         put(e, "etcd_endpoints", "127.0.0.1:%d", l->parts[PART_etcd].port);
+        put(e, "etcd_user", ETCD_USER);
+        put(e, "etcd_password_file", "%s/secrets/" ETCD_SECRET, l->home);
+    }
     snprintf(path, sizeof path, "%s/secrets/pg-%s.password", l->home, p->name);
     if (access(path, F_OK)) return;
     store_dsn(l, p->name, dsn, sizeof dsn);
@@ -181,18 +185,39 @@ static struct env *service_env(struct local *l, const struct part *p)
     return e;
 }
 
+/* What a service is told, kept in its directory as NAME=VALUE lines: tools that read an installation's stores
+ * (tools/check) find them where the service does. It is there whole or not at all, and outlives the service. */
+static void env_record(const struct env *e, const char *directory)
+{
+    char path[640], temporary[660];
+    int fd;
+    FILE *f;
+
+    snprintf(path, sizeof path, "%s/settings", directory);
+    snprintf(temporary, sizeof temporary, "%s.new", path);
+    unlink(temporary);
+    fd = open(temporary, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0600); /* --set may have named a password */
+    f = fd < 0 ? NULL : fdopen(fd, "w");
+    for (int i = 0; f && i < e->n; i++)
+        fprintf(f, "%s\n", e->rows[i]);
+    if (!f || fclose(f) || rename(temporary, path)) perror(path);
+}
+
 pid_t service_start(struct local *l, struct part *p, const char *argument)
 {
     char program[700], log[700], directory[600];
     struct env *e = service_env(l, p);
     const char *argv[] = {program, argument, NULL};
     struct spawn s = {.argv = argv, .env = e->rows, .log_path = log, .directory = directory, .death_signal = SIGTERM};
-    pid_t pid;
+    pid_t pid = -1;
 
     part_program(l, p, program, sizeof program);
     part_directory(l, p, directory, sizeof directory);
     snprintf(log, sizeof log, "%s/log/%s.log", l->home, p->name);
-    pid = mkdir(directory, 0700) && errno != EEXIST ? -1 : spawn(&s);
+    if (mkdir(directory, 0700) == 0 || errno == EEXIST) {
+        if (!argument) env_record(e, directory);
+        pid = spawn(&s);
+    }
     free(e);
     return pid;
 }
@@ -219,7 +244,8 @@ int service_become(struct local *l, const char *name, char **arguments)
 
 bool service_ready(struct part *p)
 {
-    return probe_http(p->admin_port, "/healthz");
+    /* Serves, with all that it needs, and others can find it. */
+    return probe_http(p->admin_port, "/healthz", "\"missing\":[]");
 }
 
 /* "postgres (PostgreSQL) 15.6 (Debian …)", "Redis server v=7.0.15 …", "etcd Version: 3.4.23", "tf-user 0.1.0": the

@@ -45,28 +45,43 @@ bool probe_tcp(const char *host, const char *port)
     return true;
 }
 
-/* Sends `request`; true when the answer begins with `expected`. */
-static bool ask(int port, const char *request, const char *expected)
+/* Sends `request`; true when the answer begins with `expected` and, unless that is NULL, contains `word`. */
+static bool ask(int port, const char *request, const char *expected, const char *word)
 {
-    char answer[64];
+    char answer[4096] = "";
     size_t have = 0, want = strlen(expected);
+    bool found = false;
     ssize_t n;
     int fd = connect_here(port);
 
     if (fd < 0) return false;
     if (send(fd, request, strlen(request), MSG_NOSIGNAL) == (ssize_t)strlen(request))
-        while (have < want && (n = recv(fd, answer + have, sizeof answer - have, 0)) > 0)
+        while (!found && have < sizeof answer - 1 && (n = recv(fd, answer + have, sizeof answer - 1 - have, 0)) > 0) {
             have += (size_t)n;
+            answer[have] = '\0';
+            found = have >= want && memcmp(answer, expected, want) == 0 && (!word || strstr(answer, word));
+        }
     close(fd);
-    return have >= want && memcmp(answer, expected, want) == 0;
+    return found;
 }
 
-bool probe_http(int port, const char *path)
+bool probe_http(int port, const char *path, const char *word)
 {
     char request[256];
 
     snprintf(request, sizeof request, "GET %s HTTP/1.1\r\nHost: 127.0.0.1\r\nConnection: close\r\n\r\n", path);
-    return ask(port, request, "HTTP/1.1 200");
+    return ask(port, request, "HTTP/1.1 200", word);
+}
+
+bool probe_http_post(int port, const char *path, const char *body)
+{
+    char request[1024];
+
+    snprintf(request, sizeof request,
+             "POST %s HTTP/1.1\r\nHost: 127.0.0.1\r\nContent-Type: application/json\r\nContent-Length: %zu\r\n"
+             "Connection: close\r\n\r\n%s",
+             path, strlen(body), body);
+    return ask(port, request, "HTTP/1.1 200", NULL);
 }
 
 bool probe_redis(int port, const char *password)
@@ -74,5 +89,5 @@ bool probe_redis(int port, const char *password)
     char request[256];
 
     snprintf(request, sizeof request, "AUTH %s\r\nPING\r\n", password);
-    return ask(port, request, "+OK\r\n+PONG");
+    return ask(port, request, "+OK\r\n+PONG", NULL);
 }

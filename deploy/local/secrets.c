@@ -18,6 +18,7 @@ static const struct {
     {"personal-data.key", 32, false},    {"person.key", 32, false},       {"sandbox.key", 32, false},
     {"pg-superuser.password", 16, true}, {"pg-user.password", 16, true},  {"pg-program.password", 16, true},
     {"pg-order.password", 16, true},     {"pg-pay.password", 16, true},   {REDIS_SECRET, 32, true},
+    {ETCD_ROOT_SECRET, 16, true},        {ETCD_SECRET, 16, true},
 };
 
 /* Whoever reads a secret drops line ends behind it, so a random one must not end in what looks like one. */

@@ -16,6 +16,7 @@
 
 enum {
     READY_TIMEOUT_MS = 60000,
+    CONNECTED_TIMEOUT_MS = 10000,
     MIGRATE_TIMEOUT_MS = 600000,
     BACKOFF_MIN_MS = 100,
     BACKOFF_MAX_MS = 2000,
@@ -206,6 +207,19 @@ static void stop_all(struct local *l)
     }
 }
 
+/* The last moment of a start: parts that serve are found by each other. */
+static bool wait_connected(struct local *l)
+{
+    const struct part *gateway = &l->parts[PART_gateway];
+
+    for (int64_t until = mono_ms() + CONNECTED_TIMEOUT_MS; mono_ms() < until && !given_up(l); sleep_ms(10))
+        if (probe_http(gateway->port, "/v1/programs", NULL)) return true;
+    if (given_up(l)) return false;
+    say(l, "  %-8s does not reach program", gateway->name);
+    show_log(l, gateway->name);
+    return false;
+}
+
 static bool start_all(struct local *l)
 {
     int64_t begun = mono_ms();
@@ -219,7 +233,7 @@ static bool start_all(struct local *l)
     say(l, "Migrating the databases");
     if (!migrate(l)) return false;
     say(l, "Starting the services");
-    if (!start_kind(l, SERVICE)) return false;
+    if (!start_kind(l, SERVICE) || !wait_connected(l)) return false;
     say(l, "All parts serve after %.1f s.", (double)(mono_ms() - begun) / 1000);
     return true;
 }

@@ -228,14 +228,14 @@ def test_a_key_that_others_can_read_is_refused(stores, databases, tmp_path, name
 # ---- secrets ----------------------------------------------------------------------------------------------------------
 
 
-def test_secrets_are_of_the_owner_alone_and_on_no_command_line(stores):
-    directory = pathlib.Path(stores, "secrets")
+def test_secrets_are_of_the_owner_alone_and_on_no_command_line(whole):
+    directory = pathlib.Path(whole, "secrets")
     assert directory.stat().st_mode & 0o777 == 0o700
     secrets = {path.name: path for path in directory.iterdir()}
     assert {"redis.password", "pg-superuser.password", "internal.key"} <= set(secrets)
     assert all(path.stat().st_mode & 0o777 == 0o600 for path in secrets.values())
-    assert pathlib.Path(stores, "run", "redis.conf").stat().st_mode & 0o777 == 0o600
-    for command in processes_of(stores).values():
+    assert pathlib.Path(whole, "run", "redis.conf").stat().st_mode & 0o777 == 0o600
+    for command in processes_of(whole).values():
         assert not any(path.read_text() in command for name, path in secrets.items() if name.endswith(".password")), command
 
 
@@ -245,6 +245,22 @@ def test_redis_serves_only_who_knows_the_password(stores):
     password = pathlib.Path(stores, "secrets", "redis.password").read_text()
     with redis.Redis(port=STORES_PORT + PORTS["redis"], password=password) as somebody:
         assert somebody.ping()
+
+
+def test_etcd_serves_only_who_knows_the_password(whole):
+    with httpx.Client(base_url=f"http://127.0.0.1:{WHOLE_PORT + PORTS['etcd']}/v3", timeout=5) as etcd:
+        for path, body in {
+            "kv/range": {"key": "AA==", "range_end": "AA=="},
+            "kv/put": {"key": "Zm9v", "value": "YmFy"},
+            "auth/user/add": {"name": "mallory", "password": "x"},
+            "auth/disable": {},
+        }.items():
+            assert etcd.post(path, json=body).status_code != 200, path
+        assert etcd.post("auth/authenticate", json={"name": "ticketflow", "password": "guessed"}).status_code != 200
+        password = pathlib.Path(whole, "secrets", "etcd-ticketflow.password").read_text()
+        token = {"Authorization": etcd.post("auth/authenticate", json={"name": "ticketflow", "password": password}).json()["token"]}
+        assert int(etcd.post("kv/range", json={"key": "AA==", "range_end": "AA=="}, headers=token).json()["count"]) >= 5, "the services are registered"
+        assert etcd.post("auth/disable", json={}, headers=token).status_code != 200, "the services' user administers nothing"
 
 
 def test_postgresql_trusts_nobody(stores):
