@@ -48,6 +48,7 @@ static void refuse(tf_http_request *request, enum books_result result)
     } table[] = {
         [BOOKS_UNKNOWN] = {404, "unknown"}, [BOOKS_CONFLICT] = {409, "conflict"}, [BOOKS_STATE] = {409, "state"},
         [BOOKS_FULL] = {503, "full"},       [BOOKS_DECLINED] = {402, "declined"}, [BOOKS_DISK] = {503, "disk"},
+        [BOOKS_REFUSED] = {409, "refused"},
     };
 
     answer_error(request, table[result].status, table[result].reason);
@@ -80,7 +81,7 @@ static void answer_charge(tf_http_request *request, const struct charge *c)
     tf_json_key(&w, "state");
     tf_json_put_string(&w, charge_state_name(c->state));
     tf_json_key(&w, "amount_minor");
-    tf_json_put_int(&w, c->amount_minor);
+    tf_json_put_int(&w, charge_money(c));
     tf_json_key(&w, "refunded_minor");
     tf_json_put_int(&w, c->refunded_minor);
     tf_json_key(&w, "currency");
@@ -145,12 +146,30 @@ static void create_charge(tf_http_request *request, const tf_json *j)
         refuse(request, result);
 }
 
+static void answer_refund(tf_http_request *request, const char *refund_id, int64_t amount)
+{
+    char body[160];
+    int n = snprintf(body, sizeof body, "{\"refund_id\":\"%s\",\"state\":\"SUCCEEDED\",\"amount_minor\":%" PRId64 "}",
+                     refund_id, amount);
+
+    answer(request, 200, "application/json", body, (size_t)n);
+}
+
+static void show_refund(tf_http_request *request, const char *refund_id)
+{
+    int64_t amount = books_refunded(refund_id);
+
+    if (amount)
+        answer_refund(request, refund_id, amount);
+    else
+        answer_error(request, 404, "unknown");
+}
+
 static void create_refund(tf_http_request *request, const tf_json *j)
 {
-    char refund_id[CHARGE_ID_MAX], charge_id[CHARGE_ID_MAX], body[160];
+    char refund_id[CHARGE_ID_MAX], charge_id[CHARGE_ID_MAX];
     int64_t amount = tf_json_int(tf_json_get(j, "amount_minor"), 0);
     enum books_result result;
-    int n;
 
     if (!read_text(j, "refund_id", refund_id, sizeof refund_id) || !id_valid(refund_id) ||
         !read_text(j, "charge_id", charge_id, sizeof charge_id)) {
@@ -158,13 +177,10 @@ static void create_refund(tf_http_request *request, const tf_json *j)
         return;
     }
     result = books_refund(refund_id, charge_id, amount, tf_now_us() / TF_US_PER_MS);
-    if (result != BOOKS_OK && result != BOOKS_AGAIN) {
+    if (result == BOOKS_OK || result == BOOKS_AGAIN)
+        answer_refund(request, refund_id, amount);
+    else
         refuse(request, result);
-        return;
-    }
-    n = snprintf(body, sizeof body, "{\"refund_id\":\"%s\",\"state\":\"SUCCEEDED\",\"amount_minor\":%" PRId64 "}",
-                 refund_id, amount);
-    answer(request, 200, "application/json", body, (size_t)n);
 }
 
 static void close_charge(tf_http_request *request, const char *id)
@@ -207,6 +223,8 @@ static void merchant(tf_http_request *request, const char *path, const struct sa
         create_refund(request, j);
     } else if (!post && strcmp(path, "/books") == 0) {
         show_books(request);
+    } else if (!post && strncmp(path, "/refunds/", 9) == 0) {
+        show_refund(request, path + 9);
     } else if (charge && snprintf(id, sizeof id, "%s", charge) < (int)sizeof id) {
         size_t n = strlen(id);
 
@@ -328,13 +346,16 @@ static void order_fault(tf_http_request *request)
         .forge = tf_json_bool(tf_json_get(j, "forge"), false),
         .wrong_amount = tf_json_bool(tf_json_get(j, "wrong_amount"), false),
         .reorder = tf_json_bool(tf_json_get(j, "reorder"), false),
+        .received_minor = tf_json_int(tf_json_get(j, "received_minor"), 0),
+        .refuse_refund = tf_json_bool(tf_json_get(j, "refuse_refund"), false),
         .decline = tf_json_bool(tf_json_get(j, "decline"), false),
     };
 
     const char *charge = tf_json_string(tf_json_get(j, "charge_id"), "*");
 
-    if (!j || f.delay_ms < 0 || f.delay_ms > DELAY_MS_MAX || f.notify_at_ms < 0 || f.settle_at_ms < 0 || f.copies < 0 ||
-        f.copies > COPIES_MAX || (strcmp(charge, "*") != 0 && !id_valid(charge))) {
+    if (!j || f.delay_ms < 0 || f.delay_ms > DELAY_MS_MAX || f.notify_at_ms < 0 || f.settle_at_ms < 0 ||
+        f.received_minor < 0 || f.copies < 0 || f.copies > COPIES_MAX ||
+        (strcmp(charge, "*") != 0 && !id_valid(charge))) {
         answer_error(request, 400, "field");
         return;
     }
@@ -349,12 +370,13 @@ static const char front_page[] =
     "This is the sandbox payment provider: a bank in which no real money moves.\n\n"
     "GET  /pay/{charge}      the payer's page; POST presses the button\n"
     "POST /charges           merchants, signed: make a charge; GET /charges/{id}; POST /charges/{id}:close\n"
-    "POST /refunds           merchants, signed\n"
+    "POST /refunds           merchants, signed; GET /refunds/{id}\n"
     "GET  /books             merchants, signed: all charges and refunds\n"
     "POST /faults            {\"charge_id\":\"*\", \"delay_ms\":…, \"notify_at_ms\":…, \"settle_at_ms\":…, "
     "\"copies\":…, \"lose\":true,\n"
-    "                        \"forge\":true, \"wrong_amount\":true, \"reorder\":true, \"decline\":true}: what goes "
-    "wrong with the next payment\n";
+    "                        \"forge\":true, \"wrong_amount\":true, \"reorder\":true, \"decline\":true,\n"
+    "                        \"received_minor\":…}: what goes wrong with the next payment; {\"refuse_refund\":true}: "
+    "with the next refund\n";
 
 void api_handle(tf_http_request *request, void *arg)
 {

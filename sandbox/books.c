@@ -48,6 +48,11 @@ const char *charge_state_name(enum charge_state state)
     return state_names[state];
 }
 
+int64_t charge_money(const struct charge *charge)
+{
+    return charge->received_minor ? charge->received_minor : charge->amount_minor;
+}
+
 static void put_charge(tf_json_writer *w, const struct charge *c)
 {
     tf_json_begin_object(w);
@@ -59,6 +64,8 @@ static void put_charge(tf_json_writer *w, const struct charge *c)
     tf_json_put_string(w, charge_state_name(c->state));
     tf_json_key(w, "amount_minor");
     tf_json_put_int(w, c->amount_minor);
+    tf_json_key(w, "received_minor");
+    tf_json_put_int(w, c->received_minor);
     tf_json_key(w, "refunded_minor");
     tf_json_put_int(w, c->refunded_minor);
     tf_json_key(w, "currency");
@@ -184,12 +191,14 @@ static bool replay(tf_arena *arena, const char *line, size_t size)
     copy_text(c.subject, sizeof c.subject, tf_json_get(j, "subject"));
     copy_text(c.notify_url, sizeof c.notify_url, tf_json_get(j, "notify_url"));
     c.amount_minor = tf_json_int(tf_json_get(j, "amount_minor"), 0);
+    c.received_minor = tf_json_int(tf_json_get(j, "received_minor"), 0);
     c.created_ms = tf_json_int(tf_json_get(j, "created_ms"), 0);
     c.expires_ms = tf_json_int(tf_json_get(j, "expires_ms"), 0);
     c.paid_ms = tf_json_int(tf_json_get(j, "paid_ms"), 0);
     if (!tf_parse_int64(tf_json_string(tf_json_get(j, "provider_no"), ""), &c.provider_no)) return false;
     for (size_t i = 0; i < TF_COUNT(state_names); i++)
         if (strcmp(tf_json_string(tf_json_get(j, "state"), ""), state_names[i]) == 0) c.state = (enum charge_state)i;
+    if (c.state == CHARGE_SUCCEEDED && !c.received_minor) c.received_minor = c.amount_minor; /* an older journal's */
     books.last_no = TF_MAX(books.last_no, c.provider_no);
     node = find_charge(c.id);
     if (!node) return add_charge(&c);
@@ -298,26 +307,28 @@ enum books_result books_find(const char *id, struct charge *ret_charge)
     return node ? BOOKS_OK : BOOKS_UNKNOWN;
 }
 
-/* Moves a charge to a state, journaled first; the caller holds the lock. */
-static enum books_result move(struct charge_node *node, enum charge_state state, int64_t paid_ms)
+/* Moves a charge to a state, journaled first; the caller holds the lock. received: what the payer sends, noted while it
+ * is under way. */
+static enum books_result move(struct charge_node *node, enum charge_state state, int64_t received, int64_t paid_ms)
 {
     struct charge next = node->charge;
 
     next.state = state;
+    next.received_minor = received;
     next.paid_ms = paid_ms;
     if (!journal(&next, NULL)) return BOOKS_DISK;
     node->charge = next;
     return BOOKS_OK;
 }
 
-/* The fault ordered for this charge (else for the next one paid), taken off the list. */
-static struct fault take_fault(const char *id)
+/* The fault ordered for this charge (else for the next one), of a payment or of a refund, taken off the list. */
+static struct fault take_fault(const char *id, bool of_refund)
 {
     struct fault none = {0};
 
     for (int pass = 0; pass < 2; pass++)
         for (size_t i = 0; i < books.n_faults; i++)
-            if (strcmp(books.faults[i].charge_id, pass ? "*" : id) == 0) {
+            if (books.faults[i].refuse_refund == of_refund && strcmp(books.faults[i].charge_id, pass ? "*" : id) == 0) {
                 struct fault found = books.faults[i];
 
                 memmove(&books.faults[i], &books.faults[i + 1], (books.n_faults - i - 1) * sizeof found);
@@ -336,17 +347,20 @@ enum books_result books_pay(const char *id, int64_t now_ms, struct charge *ret_c
     node = find_charge(id);
     if (node) {
         if (node->charge.state == CHARGE_WAITING && now_ms >= node->charge.expires_ms)
-            (void)move(node, CHARGE_CLOSED, 0);
+            (void)move(node, CHARGE_CLOSED, 0, 0);
         if (node->charge.state != CHARGE_WAITING) {
             result = node->charge.state == CHARGE_CLOSED ? BOOKS_STATE : BOOKS_AGAIN;
         } else {
-            *ret_fault = take_fault(id);
+            int64_t received;
+
+            *ret_fault = take_fault(id, false);
+            received = ret_fault->received_minor ? ret_fault->received_minor : node->charge.amount_minor;
             if (ret_fault->decline)
                 result = BOOKS_DECLINED;
             else if (ret_fault->settle_at_ms)
-                result = move(node, CHARGE_IN_FLIGHT, 0);
+                result = move(node, CHARGE_IN_FLIGHT, received, 0);
             else
-                result = move(node, CHARGE_SUCCEEDED, now_ms);
+                result = move(node, CHARGE_SUCCEEDED, received, now_ms);
         }
         *ret_charge = node->charge;
     }
@@ -362,7 +376,9 @@ enum books_result books_settle(const char *id, int64_t now_ms, struct charge *re
     pthread_mutex_lock(&books.lock);
     node = find_charge(id);
     if (node) {
-        result = node->charge.state == CHARGE_IN_FLIGHT ? move(node, CHARGE_SUCCEEDED, now_ms) : BOOKS_STATE;
+        result = node->charge.state == CHARGE_IN_FLIGHT
+                     ? move(node, CHARGE_SUCCEEDED, node->charge.received_minor, now_ms)
+                     : BOOKS_STATE;
         *ret_charge = node->charge;
     }
     pthread_mutex_unlock(&books.lock);
@@ -378,7 +394,7 @@ enum books_result books_close_charge(const char *id, struct charge *ret_charge)
     node = find_charge(id);
     if (node) {
         if (node->charge.state == CHARGE_WAITING)
-            result = move(node, CHARGE_CLOSED, 0);
+            result = move(node, CHARGE_CLOSED, 0, 0);
         else
             result = node->charge.state == CHARGE_CLOSED ? BOOKS_AGAIN : BOOKS_STATE;
         *ret_charge = node->charge;
@@ -403,8 +419,10 @@ enum books_result books_refund(const char *refund_id, const char *charge_id, int
         result = BOOKS_UNKNOWN;
     else if (node->charge.state != CHARGE_SUCCEEDED)
         result = BOOKS_STATE;
-    else if (amount <= 0 || amount > node->charge.amount_minor - node->charge.refunded_minor)
+    else if (amount <= 0 || amount > node->charge.received_minor - node->charge.refunded_minor)
         result = BOOKS_CONFLICT;
+    else if (take_fault(charge_id, true).refuse_refund)
+        result = BOOKS_REFUSED;
     if (!again && result == BOOKS_OK) {
         struct refund_node *made = add_refund(refund_id, charge_id, amount, now_ms);
 

@@ -18,13 +18,15 @@ enum charge_state { CHARGE_WAITING, CHARGE_IN_FLIGHT, CHARGE_SUCCEEDED, CHARGE_C
 struct charge {
     char id[CHARGE_ID_MAX];
     char currency[4], subject[TEXT_MAX], notify_url[URL_MAX];
-    int64_t amount_minor, refunded_minor;
+    int64_t amount_minor;   /* asked for */
+    int64_t received_minor; /* 0 until paid; another than asked for by a fault only */
+    int64_t refunded_minor;
     int64_t created_ms, expires_ms, paid_ms;
     int64_t provider_no;
     enum charge_state state;
 };
 
-/* Faults on demand, for one charge; taken when the payer presses. */
+/* Faults on demand, for one charge; taken when the payer presses, refuse_refund when a refund of it is asked for. */
 struct fault {
     char charge_id[CHARGE_ID_MAX]; /* "*": the next charge that is paid */
     int64_t delay_ms;              /* notification later by this */
@@ -35,6 +37,8 @@ struct fault {
     bool forge;                    /* a forged one first */
     bool wrong_amount;             /* one with a wrong amount first */
     bool reorder;                  /* the repetition (copies) with an older time comes after the newer one */
+    int64_t received_minor;        /* this much arrives instead, and the books say so */
+    bool refuse_refund;            /* the refund is refused for good; nothing else of this fault counts */
     bool decline;                  /* the payer's bank says no: the charge stays WAITING */
 };
 
@@ -46,6 +50,7 @@ enum books_result {
     BOOKS_STATE,
     BOOKS_FULL,
     BOOKS_DECLINED,
+    BOOKS_REFUSED,
     BOOKS_DISK
 };
 
@@ -65,7 +70,7 @@ bool books_next_in_flight(struct charge *ret_charge);
 /* BOOKS_STATE when it was paid or is in flight. */
 enum books_result books_close_charge(const char *id, struct charge *ret_charge);
 /* Pays back; BOOKS_AGAIN: this refund was made; BOOKS_STATE: not paid; BOOKS_CONFLICT: more than is left, or another
- * refund with this id. */
+ * refund with this id; BOOKS_REFUSED: by a fault. */
 enum books_result books_refund(const char *refund_id, const char *charge_id, int64_t amount_minor, int64_t now_ms);
 /* 0 when there is no such refund. */
 int64_t books_refunded(const char *refund_id);
@@ -74,3 +79,5 @@ bool books_fault(const struct fault *fault);
 /* All charges and refunds as JSON: {"charges":[…],"refunds":[…]}. */
 void books_render(tf_buf *out);
 const char *charge_state_name(enum charge_state state);
+/* What the charge is about: the money that came, or will; before, what is asked for. */
+int64_t charge_money(const struct charge *charge);

@@ -132,7 +132,7 @@ static void body_of(const struct job *job, tf_buf *out)
     tf_json_key(&w, "provider_no");
     tf_json_put_int_string(&w, job->charge.provider_no);
     tf_json_key(&w, "amount_minor");
-    tf_json_put_int(&w, job->charge.amount_minor + (job->kind == JOB_WRONG_AMOUNT ? 1 : 0));
+    tf_json_put_int(&w, charge_money(&job->charge) + (job->kind == JOB_WRONG_AMOUNT ? 1 : 0));
     tf_json_key(&w, "currency");
     tf_json_put_string(&w, job->charge.currency);
     tf_json_key(&w, "paid_ms");
@@ -166,20 +166,27 @@ static bool send_one(tf_ctx *ctx, const struct job *job)
     return ok;
 }
 
-static void settle(struct job *job)
+/* True when it is done, or never will be: books that cannot be written are tried again. */
+static bool settle(struct job *job)
 {
     struct charge charge;
     struct fault plain = {0};
+    enum books_result result = books_settle(job->charge.id, now_ms(), &charge);
 
-    if (books_settle(job->charge.id, now_ms(), &charge) == BOOKS_OK) notifier_paid(&charge, &plain);
+    if (result == BOOKS_OK) notifier_paid(&charge, &plain);
+    return result != BOOKS_DISK;
+}
+
+static bool give_up(struct job *job)
+{
+    job->attempts++;
+    return job->kind != JOB_SETTLE && (job->kind != JOB_NOTIFY || job->attempts >= sandbox_config.notify_attempts_max);
 }
 
 /* Does the job and frees it, or puts it back for another attempt. */
 static void work(tf_ctx *ctx, struct job *job)
 {
-    if (job->kind == JOB_SETTLE) {
-        settle(job);
-    } else if (!send_one(ctx, job) && job->kind == JOB_NOTIFY && ++job->attempts < sandbox_config.notify_attempts_max) {
+    if (!(job->kind == JOB_SETTLE ? settle(job) : send_one(ctx, job)) && !give_up(job)) {
         int64_t pause = sandbox_config.notify_retry_ms << TF_MIN(job->attempts - 1, 10);
 
         job->due_ms = now_ms() + TF_MIN(pause, (int64_t)RETRY_MAX_MS);

@@ -40,7 +40,8 @@ static tf_code start(tf_app *app, const char **ret_error)
 
     state.queries = tf_periodic_start(app, "queries", (int)pay_config.work_interval_ms, query_tick, NULL);
     state.refunds = tf_periodic_start(app, "refunds", (int)pay_config.work_interval_ms, refund_tick, NULL);
-    return state.queries && state.refunds ? TF_OK : TF_INTERNAL;
+    state.retention = tf_periodic_start(app, "retention", (int)pay_config.retention_interval_ms, retention_tick, NULL);
+    return state.queries && state.refunds && state.retention ? TF_OK : TF_INTERNAL;
 }
 
 static void stop(tf_app *app)
@@ -48,6 +49,7 @@ static void stop(tf_app *app)
     (void)app;
     tf_periodic_stop(TF_TAKE(state.queries));
     tf_periodic_stop(TF_TAKE(state.refunds));
+    tf_periodic_stop(TF_TAKE(state.retention));
     providers_stop();
 }
 

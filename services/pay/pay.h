@@ -6,8 +6,9 @@
 
 struct pay_state {
     tf_app *app;
-    tf_periodic *queries; /* asks providers for payments that did not report */
-    tf_periodic *refunds; /* carries refunds to providers */
+    tf_periodic *queries;   /* asks providers for payments that did not report */
+    tf_periodic *refunds;   /* carries refunds to providers */
+    tf_periodic *retention; /* drops old notifications */
 };
 
 static inline struct pay_state *pay_state(const tf_ctx *ctx)

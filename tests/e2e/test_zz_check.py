@@ -180,6 +180,16 @@ def due_entry(s, order, seconds_ago):
 PERSON = "f" * 64
 DEAD = {"topic": "order", "event_id": -4711, "type": "test.broken", "envelope": b"x", "cause": "broken on purpose", "attempts": 5}
 
+
+
+def decision(s, **members):
+    payment = int(s.refund["payment_id"])
+    return {
+        "bucket": payment & 1023, "decision_id": 4711, "of_refund": True, "payment_id": payment, "order_no": int(s.refunded["order_no"]), "organiser_id": 1,
+        "currency": "CNY", "amount_minor": 10000, "cause": "refused", "parked_at": Ago(60), "reason": "a test", "reference": "", "user_id": 1, "request_id": "k", "decided_at": Ago(1),
+    } | members  # fmt: skip
+
+
 # Name → (what is done, rule → what its offender's line must say; no other rule may be violated).
 BREAKS = {
     "a place in two live tickets": (
@@ -299,6 +309,22 @@ BREAKS = {
     "a parked payment that nobody decides": (
         lambda s: changed(s.pay_db, "payment", {"payment_id": int(s.refund["payment_id"])}, parked=True, failure="odd money", created_at=Ago(301)),
         lambda s: {"notifications_fit": [s.refund["payment_id"], "odd money"]},
+    ),
+    "a refund settled elsewhere that nobody decided": (
+        lambda s: changed(s.pay_db, "refund", {"refund_id": int(s.refund["refund_id"])}, state="SETTLED"),
+        lambda s: {"decisions_stand": [s.refund["refund_id"], "nobody decided"], "books_of_the_provider": [s.refund["refund_id"], "the provider paid back too"]},
+    ),
+    "a decision without its refund": (
+        lambda s: inserted(s.pay_db, "money_decision", decision(s, refund_id=4711, kind=1)),
+        lambda s: {"decisions_stand": ["refund 4711 is not there"]},
+    ),
+    "a decision that something else became of": (
+        lambda s: inserted(s.pay_db, "money_decision", decision(s, refund_id=int(s.refund["refund_id"]), kind=3)),
+        lambda s: {"decisions_stand": [s.refund["refund_id"], "SETTLED_ELSEWHERE", "SUCCEEDED of 10000 CNY"]},
+    ),
+    "money decided about by nobody": (
+        lambda s: changed(s.pay_db, "payment", {"payment_id": int(s.refund["payment_id"])}, decided_minor=10000, decided_currency="CNY"),
+        lambda s: {"decisions_stand": [s.refund["payment_id"], "nobody did"]},
     ),
     "a parked refund that nobody decides": (
         lambda s: changed(s.pay_db, "refund", {"refund_id": int(s.refund["refund_id"])}, state="PARKED", cause="account closed", parked_at=Ago(301)),

@@ -17,8 +17,17 @@ struct check {
     tf_ctx ctx;
     tf_pg *pg[DBS];
     tf_redis *redis;
+    tf_arena *places; /* holds the addresses of all of them; ctx's arena forgets with every rule */
     const char *sandbox_url, *sandbox_key_file;
 };
+
+/* ---- places.c ---- */
+
+/* Opens all stores of the installation, where its services find them (DIR/run/<service>/settings, kept by the
+ * supervisor); counted from the base port where none was ever started. False after a sentence on stderr.
+ */
+bool check_open_stores(struct check *c, const char *home, int base_port);
+void check_close_stores(struct check *c);
 
 /* ---- report.c ---- */
 

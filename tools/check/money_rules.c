@@ -44,7 +44,7 @@ static const struct tf_pg_stmt refunds_page = {
     false};
 static const struct tf_pg_stmt payment_by_ids = {
     "check_payment_by_ids",
-    "SELECT payment_id, amount_minor, state, parked FROM payment"
+    "SELECT payment_id, coalesce(decided_minor, amount_minor), state, parked, decided_currency IS NOT NULL FROM payment"
     " WHERE (bucket, payment_id) IN (SELECT (u & 1023)::int2, u FROM unnest($1::int8[]) u) ORDER BY payment_id",
     false};
 
@@ -176,6 +176,59 @@ static void check_received(struct check *c)
     note_sums();
 }
 
+/* ---- operators' decisions -----------------------------------------------------------------------------------------
+ */
+
+/* Each decision left its refund, of its amount, in a state to which it leads; money decided about has its decision. */
+static const struct tf_pg_stmt decisions_offend = {
+    .name = "check_decisions_offend",
+    .sql = "SELECT format('decision %s (%s) on payment %s: refund %s is %s', d.decision_id,"
+           " (ARRAY['REFUND', 'RETRY', 'SETTLED_ELSEWHERE'])[d.kind], d.payment_id, d.refund_id,"
+           " coalesce(r.state || ' of ' || r.amount_minor || ' ' || r.currency, 'not there'))"
+           " FROM money_decision d LEFT JOIN refund r ON r.bucket = d.bucket AND r.refund_id = d.refund_id"
+           " WHERE d.refund_id <> 0 AND (r.refund_id IS NULL OR (r.amount_minor, r.currency) <> (d.amount_minor,"
+           " d.currency) OR (d.kind = 3) AND r.state <> 'SETTLED')"
+           " UNION ALL SELECT format('refund %s of payment %s is SETTLED and nobody decided so', r.refund_id, "
+           "r.payment_id)"
+           " FROM refund r WHERE r.state = 'SETTLED' AND NOT EXISTS (SELECT FROM money_decision d"
+           " WHERE d.bucket = r.bucket AND d.refund_id = r.refund_id AND d.kind = 3)"
+           " UNION ALL SELECT format('payment %s is decided about and nobody did', p.payment_id) FROM payment p"
+           " WHERE p.decided_currency IS NOT NULL AND NOT EXISTS (SELECT FROM money_decision d"
+           " WHERE d.bucket = p.bucket AND d.payment_id = p.payment_id AND NOT d.of_refund) LIMIT 1000",
+};
+static const struct tf_pg_stmt decisions_count = {"check_decisions", "SELECT count(*) FROM money_decision", false};
+/* The newest, one by one: what was parked and why, for how long, and what became of it. */
+static const struct tf_pg_stmt decisions_list = {
+    .name = "check_decisions_list",
+    .sql =
+        "SELECT format('%s %s of order %s: %s %s, %s; parked for %s s, %s by user %s %s s ago: %s',"
+        " CASE WHEN of_refund THEN 'refund' ELSE 'payment' END, CASE WHEN of_refund THEN refund_id ELSE payment_id END,"
+        " order_no, amount_minor, currency, cause, round(extract(epoch FROM decided_at - parked_at)),"
+        " (ARRAY['REFUND', 'RETRY', 'SETTLED_ELSEWHERE'])[kind], user_id,"
+        " round(extract(epoch FROM clock_timestamp() - decided_at)), reason)"
+        " FROM money_decision ORDER BY decision_id DESC LIMIT $1",
+};
+
+static void check_decisions(struct check *c)
+{
+    tf_pg_params p;
+    tf_pg_result *r;
+
+    rule_begin("decisions_stand", "every operator's decision on parked money is what became of it");
+    check_reset(c);
+    r = check_query(c, DB_PAY, &decisions_count, NULL);
+    if (!r) return;
+    rule_looked_at(tf_pg_get_int(r, 0, 0));
+    r = check_query(c, DB_PAY, &decisions_offend, NULL);
+    for (int i = 0; r && i < tf_pg_rows(r); i++)
+        rule_offender("%s", tf_pg_get_text(r, i, 0));
+    tf_pg_params_init(&p, &c->ctx);
+    tf_pg_int4(&p, NOTES_MAX);
+    r = check_query(c, DB_PAY, &decisions_list, &p);
+    for (int i = 0; r && i < tf_pg_rows(r); i++)
+        rule_note("%s", tf_pg_get_text(r, i, 0));
+}
+
 static void check_tickets_paid(struct check *c)
 {
     int64_t last = 0;
@@ -253,7 +306,7 @@ static bool load_charges(const tf_json *all)
     charges = calloc(n + 1, sizeof *charges);
     for (size_t i = 0; charges && i < n; i++) {
         const tf_json *j = tf_json_at(all, i);
-        struct book_charge charge = {.amount = tf_json_int(tf_json_get(j, "amount_minor"), -1),
+        struct book_charge charge = {.amount = tf_json_int(tf_json_get(j, "received_minor"), -1),
                                      .paid_ms = tf_json_int(tf_json_get(j, "paid_ms"), 0)};
 
         if (strcmp(tf_json_string(tf_json_get(j, "state"), ""), "SUCCEEDED") != 0) continue;
@@ -271,7 +324,8 @@ static void compare_charge(const struct book_charge *charge, const tf_pg_result 
 
     if (row < 0)
         rule_offender("charge %lld: money at the provider, no payment here", (long long)charge->id);
-    else if (tf_pg_get_int(r, row, 2) != PAYMENT_SUCCEEDED && !tf_pg_get_bool(r, row, 3) && age_ms > GRACE_S * 1000)
+    else if (tf_pg_get_int(r, row, 2) != PAYMENT_SUCCEEDED && !tf_pg_get_bool(r, row, 3) &&
+             !tf_pg_get_bool(r, row, 4) && age_ms > GRACE_S * 1000)
         rule_offender("charge %lld: money at the provider for over a minute, payment state %lld here",
                       (long long)charge->id, (long long)tf_pg_get_int(r, row, 2));
     else if (tf_pg_get_int(r, row, 1) != charge->amount && !tf_pg_get_bool(r, row, 3))
@@ -279,7 +333,7 @@ static void compare_charge(const struct book_charge *charge, const tf_pg_result 
                       (long long)tf_pg_get_int(r, row, 1));
 }
 
-/* Every charge of the books that has money is known to pay, with the same amount or parked. */
+/* Every charge of the books that has money is known to pay, with the same amount, or parked, or decided about. */
 static void compare_charges(struct check *c)
 {
     for (size_t from = 0; from < n_charges; from += CHUNK) {
@@ -316,7 +370,7 @@ static int compare_refund(const void *a, const void *b)
     return compare_int64(&((const struct book_refund *)a)->id, &((const struct book_refund *)b)->id);
 }
 
-/* pay's refunds that SUCCEEDED are exactly the provider's. */
+/* pay's refunds that SUCCEEDED are exactly the provider's; those SETTLED by other means are none of them. */
 static void compare_refunds(struct check *c, const tf_json *refunds)
 {
     size_t n = tf_json_size(refunds), matched = 0;
@@ -344,10 +398,13 @@ static void compare_refunds(struct check *c, const tf_json *refunds)
             struct book_refund key = {last = tf_pg_get_int(r, i, 0), 0},
                                *book = bsearch(&key, sorted, n, sizeof *sorted, compare_refund);
             bool done = strcmp(tf_pg_get_text(r, i, 3), "SUCCEEDED") == 0;
+            bool settled = strcmp(tf_pg_get_text(r, i, 3), "SETTLED") == 0;
 
             matched += book != NULL;
             if (done && !book)
                 rule_offender("refund %lld: SUCCEEDED here, unknown to the provider", (long long)key.id);
+            else if (settled && book)
+                rule_offender("refund %lld: settled elsewhere, and the provider paid back too", (long long)key.id);
             else if (book && book->amount != tf_pg_get_int(r, i, 2))
                 rule_offender("refund %lld: %lld at the provider, %lld here", (long long)key.id,
                               (long long)book->amount, (long long)tf_pg_get_int(r, i, 2));
@@ -378,5 +435,6 @@ void check_money_rules(struct check *c)
     if (c->sandbox_url) check_books(c); /* first: the sums are those of the books */
     check_received(c);
     check_tickets_paid(c);
+    check_decisions(c);
     free(charges);
 }

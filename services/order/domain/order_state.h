@@ -29,12 +29,15 @@ TicketState ticket_state(int order_state, bool live, bool used);
 #define REFUND_STATE_SUCCEEDED  "SUCCEEDED"
 #define REFUND_STATE_PARKED     "PARKED"
 
+/* Of a payment: its money is not what was asked for, and waits for an operator. */
+#define ATTEMPT_PARKED "PARKED"
+
 #define REFUND_REASON_LATE         "LATE_PAYMENT"
 #define REFUND_REASON_SECOND       "SECOND_PAYMENT"
 #define REFUND_REASON_WRONG_AMOUNT "WRONG_AMOUNT"
 #define REFUND_REASON_OPERATOR     "OPERATOR"
 
-/* How many refunds of an order are in each state. */
+/* How many refunds of an order are in each state; a payment whose odd money is parked counts as one that is. */
 struct refund_counts {
     int processing, succeeded, parked;
 };

@@ -2,6 +2,7 @@
 #include "common/chassis/service.h"
 #include "common/rpc/pb_time.h"
 #include "common/rpc/rpc.h"
+#include "services/order/domain/order_state.h"
 #include "services/order/events/events.h"
 #include "services/order/order.h"
 #include "services/order/settle/settle.h"
@@ -56,6 +57,23 @@ static tf_code on_closed(tf_pg_conn *conn, tf_ctx *ctx, const struct tf_received
     return code ? code : payment_ended(conn, ctx, &payment, "CLOSED");
 }
 
+/* Odd money waits for an operator's decision, or turned out to be none. */
+static tf_code on_parked(tf_pg_conn *conn, tf_ctx *ctx, const struct tf_received *event)
+{
+    struct payment_told payment;
+    tf_code code = parse_payment(ctx, event, &payment);
+
+    return code ? code : payment_ended(conn, ctx, &payment, ATTEMPT_PARKED);
+}
+
+static tf_code on_waiting(tf_pg_conn *conn, tf_ctx *ctx, const struct tf_received *event)
+{
+    struct payment_told payment;
+    tf_code code = parse_payment(ctx, event, &payment);
+
+    return code ? code : payment_ended(conn, ctx, &payment, "WAITING");
+}
+
 static tf_code parse_refund(tf_ctx *ctx, const struct tf_received *event, struct refund_told *ret_refund)
 {
     const RefundChanged *refund =
@@ -66,6 +84,10 @@ static tf_code parse_refund(tf_ctx *ctx, const struct tf_received *event, struct
     *ret_refund = (struct refund_told){.refund_id = refund->refund_id,
                                        .payment_id = refund->payment_id,
                                        .order_no = refund->order_no,
+                                       .amount_minor = refund->amount_minor,
+                                       .currency = refund->currency,
+                                       .reason = refund->reason,
+                                       .note = refund->note,
                                        .at = time_or(refund->time, event->occurred)};
     return TF_OK;
 }
@@ -86,12 +108,22 @@ static tf_code on_refund_failed(tf_pg_conn *conn, tf_ctx *ctx, const struct tf_r
     return code ? code : refund_failed(conn, ctx, &refund);
 }
 
+static tf_code on_refund_started(tf_pg_conn *conn, tf_ctx *ctx, const struct tf_received *event)
+{
+    struct refund_told refund;
+    tf_code code = parse_refund(ctx, event, &refund);
+
+    return code ? code : refund_started(conn, ctx, &refund);
+}
+
 static const struct {
     const char *type;
     tf_event_handler handler;
 } types[] = {
-    {"payment.succeeded", on_succeeded},       {"payment.failed", on_failed},       {"payment.closed", on_closed},
-    {"refund.succeeded", on_refund_succeeded}, {"refund.failed", on_refund_failed},
+    {"payment.succeeded", on_succeeded}, {"payment.failed", on_failed},
+    {"payment.closed", on_closed},       {"payment.parked", on_parked},
+    {"payment.waiting", on_waiting},     {"refund.succeeded", on_refund_succeeded},
+    {"refund.failed", on_refund_failed}, {"refund.started", on_refund_started},
 };
 
 tf_code payment_event(tf_pg_conn *conn, tf_ctx *ctx, const struct tf_received *event)

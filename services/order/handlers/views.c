@@ -133,6 +133,7 @@ static tf_code view_money(tf_ctx *ctx, const struct order_row *order, Order *vie
         payment->amount_minor = row->amount_minor;
         payment->state = text(ctx, row->state);
         payment->time = tf_pb_time(ctx->arena, row->at);
+        if (strcmp(row->state, ATTEMPT_PARKED) == 0) counts.parked++;
         view->payments[view->n_payments++] = payment;
     }
     for (size_t i = 0; i < order->n_refunds; i++) {

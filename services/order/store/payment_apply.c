@@ -40,6 +40,18 @@ static const struct tf_pg_stmt update_refund_parked = {
     .writes = true,
 };
 
+/* A second refund of one payment (its books changed after the first) adds to the sum; a repetition changes nothing. */
+static const struct tf_pg_stmt upsert_refund_started = {
+    .name = "refund_started",
+    .sql = "INSERT INTO refund_due AS d (bucket, payment_id, refund_id, order_no, amount_minor, currency, reason, note,"
+           " state, requested_at) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, '" REFUND_STATE_PROCESSING "', $9)"
+           " ON CONFLICT (bucket, payment_id) DO UPDATE SET refund_id = excluded.refund_id,"
+           " state = '" REFUND_STATE_PROCESSING "', succeeded_at = NULL, amount_minor ="
+           " d.amount_minor + CASE WHEN d.refund_id = excluded.refund_id THEN 0 ELSE excluded.amount_minor END"
+           " WHERE d.refund_id <> excluded.refund_id OR d.state = '" REFUND_STATE_PARKED "'",
+    .writes = true,
+};
+
 static tf_code note_payment(tf_pg_conn *conn, tf_ctx *ctx, const struct payment_told *payment, const char *state)
 {
     tf_pg_params params;
@@ -145,6 +157,23 @@ static tf_code change_refund(tf_pg_conn *conn, tf_ctx *ctx, const struct tf_pg_s
 tf_code refund_succeeded(tf_pg_conn *conn, tf_ctx *ctx, const struct refund_told *refund)
 {
     return change_refund(conn, ctx, &update_refund_succeeded, refund, true);
+}
+
+tf_code refund_started(tf_pg_conn *conn, tf_ctx *ctx, const struct refund_told *refund)
+{
+    tf_pg_params params;
+
+    tf_pg_params_init(&params, ctx);
+    tf_pg_int2(&params, (int16_t)tf_id_bucket(refund->order_no));
+    tf_pg_int8(&params, refund->payment_id);
+    tf_pg_int8(&params, refund->refund_id);
+    tf_pg_int8(&params, refund->order_no);
+    tf_pg_int8(&params, refund->amount_minor);
+    tf_pg_text(&params, refund->currency);
+    tf_pg_text(&params, refund->reason);
+    tf_pg_text(&params, *refund->note ? refund->note : NULL);
+    tf_pg_time(&params, refund->at);
+    return tf_pg_exec(conn, ctx, &upsert_refund_started, &params, NULL);
 }
 
 tf_code refund_failed(tf_pg_conn *conn, tf_ctx *ctx, const struct refund_told *refund)

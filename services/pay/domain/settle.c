@@ -14,12 +14,16 @@ enum payment_move payment_decide(const struct payment_facts *stored, enum word_s
                                  int64_t amount_minor, const char *currency)
 {
     bool open = stored->state == PAYMENT_STATE_CREATED || stored->state == PAYMENT_STATE_PROCESSING;
-    /* Ended, and still here only because a notification spoke of other money, which the books deny. */
+    /* Still here only because a notification spoke of other money, which the books deny. */
     enum payment_move denied = stored->parked && source == WORD_OF_BOOKS ? MOVE_CLEAR : MOVE_NONE;
 
     switch (outcome) {
     case CHARGE_PAID:
         if (stored->state == PAYMENT_STATE_SUCCEEDED) return MOVE_NONE;
+        if (stored->decided_currency)
+            return amount_minor == stored->decided_minor && strcmp(currency, stored->decided_currency) == 0
+                       ? denied
+                       : MOVE_MISMATCH;
         return payment_fits(stored, amount_minor, currency) ? MOVE_SUCCEED : MOVE_MISMATCH;
     case CHARGE_CLOSED:
         return open ? MOVE_CLOSE : denied;

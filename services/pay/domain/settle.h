@@ -12,7 +12,8 @@ enum payment_move {
     MOVE_SUCCEED,  /* money: from any state but SUCCEEDED; late money too */
     MOVE_CLOSE,    /* ended without money */
     MOVE_FAIL,     /* the provider never made it and the time is over */
-    MOVE_MISMATCH, /* money of another amount or currency: parked, the books are asked, then an operator decides */
+    MOVE_MISMATCH, /* money of another amount or currency (or of another than an operator decided about): parked, the
+                    * books are asked, then an operator decides */
     MOVE_CLEAR     /* the books know of no money after all: nothing is parked */
 };
 
@@ -26,6 +27,10 @@ struct payment_facts {
     const char *currency;
     bool over;   /* its time to pay has ended */
     bool parked; /* money that does not fit was notified */
+    /* The money that an operator decided about; currency NULL: none. It pays no order any more, not even when it fits.
+     */
+    int64_t decided_minor;
+    const char *decided_currency;
 };
 
 /* outcome: enum charge_outcome of providers/provider.h. */

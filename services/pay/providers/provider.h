@@ -33,7 +33,11 @@ struct provider_notice {
     struct charge_answer charge;
 };
 
-enum refund_outcome { REFUND_DONE, REFUND_REFUSED /* for good: an operator decides */ };
+enum refund_outcome {
+    REFUND_DONE,
+    REFUND_REFUSED, /* for good: an operator decides */
+    REFUND_UNKNOWN, /* the provider has never made it (an answer to query_refund alone) */
+};
 
 struct provider {
     const char *method; /* "sandbox" */
@@ -45,6 +49,8 @@ struct provider {
     tf_code (*close)(tf_ctx *ctx, int64_t payment_id, struct charge_answer *ret_answer);
     tf_code (*refund)(tf_ctx *ctx, int64_t refund_id, int64_t payment_id, int64_t amount_minor,
                       enum refund_outcome *ret_outcome, const char **ret_cause);
+    /* Whether it paid back: REFUND_DONE or REFUND_UNKNOWN. */
+    tf_code (*query_refund)(tf_ctx *ctx, int64_t refund_id, enum refund_outcome *ret_outcome);
     /* TF_UNAUTHENTICATED when forged, TF_FIELD_INVALID when signed but not understood. */
     tf_code (*verify)(tf_ctx *ctx, const RawBody *notification, struct provider_notice *ret_notice);
     /* Body that acknowledges. */

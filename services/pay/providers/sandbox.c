@@ -110,6 +110,8 @@ static tf_code read_charge(tf_ctx *ctx, const tf_json *j, struct charge_answer *
     for (size_t i = 0; i < TF_COUNT(states); i++)
         if (strcmp(state, states[i].state) == 0) {
             *out = read_money(ctx, j, states[i].outcome);
+            if (out->outcome == CHARGE_PAID && (out->amount_minor <= 0 || !*out->currency))
+                return not_understood(ctx, 200);
             return tf_arena_exhausted(ctx->arena) ? tf_fail(ctx, TF_INTERNAL, "arena exhausted") : TF_OK;
         }
     return not_understood(ctx, 200);
@@ -189,11 +191,16 @@ static tf_code sandbox_close(tf_ctx *ctx, int64_t payment_id, struct charge_answ
     return charge_call(ctx, "POST", path, NULL, out);
 }
 
+static bool refund_made(const tf_json *document)
+{
+    return strcmp(tf_json_string(tf_json_get(document, "state"), ""), "SUCCEEDED") == 0;
+}
+
 static tf_code sandbox_refund(tf_ctx *ctx, int64_t refund_id, int64_t payment_id, int64_t amount_minor,
                               enum refund_outcome *ret_outcome, const char **ret_cause)
 {
     /* For good. Anything else (a wrong clock, a full disk) may pass: asked again. */
-    static const char *const refusals[] = {"unknown", "conflict", "state", "field"};
+    static const char *const refusals[] = {"unknown", "conflict", "state", "field", "refused"};
     tf_cleanup(tf_json_freep) tf_json *document = NULL;
     tf_cleanup(tf_buf_done) tf_buf body;
     tf_json_writer w = {.out = &body};
@@ -212,7 +219,7 @@ static tf_code sandbox_refund(tf_ctx *ctx, int64_t refund_id, int64_t payment_id
     code = call(ctx, "POST", "/refunds", &body, &status, &document);
     if (code) return code;
 
-    if (status == 200 && strcmp(tf_json_string(tf_json_get(document, "state"), ""), "SUCCEEDED") == 0) {
+    if (status == 200 && refund_made(document)) {
         *ret_outcome = REFUND_DONE;
         *ret_cause = NULL;
         return TF_OK;
@@ -224,6 +231,26 @@ static tf_code sandbox_refund(tf_ctx *ctx, int64_t refund_id, int64_t payment_id
             return *ret_cause ? TF_OK : tf_fail(ctx, TF_INTERNAL, "arena exhausted");
         }
     return not_understood(ctx, status);
+}
+
+static tf_code sandbox_query_refund(tf_ctx *ctx, int64_t refund_id, enum refund_outcome *ret_outcome)
+{
+    tf_cleanup(tf_json_freep) tf_json *document = NULL;
+    char path[64];
+    int status;
+    tf_code code;
+
+    snprintf(path, sizeof path, "/refunds/%" PRId64, refund_id);
+    code = call(ctx, "GET", path, NULL, &status, &document);
+    if (code) return code;
+
+    if (status == 200 && refund_made(document))
+        *ret_outcome = REFUND_DONE;
+    else if (status == 404 && says(document, "unknown"))
+        *ret_outcome = REFUND_UNKNOWN;
+    else
+        return not_understood(ctx, status);
+    return TF_OK;
 }
 
 static const char *header_of(const RawBody *notification, const char *name)
@@ -257,6 +284,7 @@ static const struct provider sandbox = {
     .query = sandbox_query,
     .close = sandbox_close,
     .refund = sandbox_refund,
+    .query_refund = sandbox_query_refund,
     .verify = sandbox_verify_notice,
     .acknowledgement = "{\"ok\":true}",
 };

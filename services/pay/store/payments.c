@@ -10,7 +10,14 @@
 
 #define COLUMNS                                                                                                        \
     "payment_id, order_no, user_id, organiser_id, amount_minor, request_id, method, currency, subject, pay_url, "      \
-    "provider_no, failure, state, parked, created_at, expires_at, success_at, queries"
+    "provider_no, failure, state, parked, created_at, expires_at, success_at, queries, park_confirmed, "               \
+    "park_revision, "                                                                                                  \
+    "parked_at, received_minor, received_currency, decided_minor, decided_currency"
+
+#define NOT_PARKED                                                                                                     \
+    "parked = false, parked_at = NULL, park_confirmed = false, received_minor = NULL, received_currency = NULL"
+#define PARKED_THE_SAME                                                                                                \
+    "(parked AND received_minor IS NOT DISTINCT FROM $5 AND received_currency IS NOT DISTINCT FROM $6)"
 
 static const struct tf_pg_stmt insert_payment = {
     .name = "insert_payment",
@@ -49,28 +56,28 @@ static const struct tf_pg_stmt opened = {
 static const struct tf_pg_stmt succeed = {
     .name = "payment_succeed",
     .sql = "UPDATE payment SET state = 3, success_at = $3, provider_no = coalesce($4, provider_no),"
-           " next_query_at = NULL, failure = NULL, parked = false, parked_at = NULL, received_minor = NULL,"
-           " received_currency = NULL WHERE bucket = $1 AND payment_id = $2 AND state <> 3",
+           " next_query_at = NULL, failure = NULL, " NOT_PARKED " WHERE bucket = $1 AND payment_id = $2 AND state <> 3",
     .writes = true,
 };
 static const struct tf_pg_stmt finish = {
     .name = "payment_finish",
-    .sql = "UPDATE payment SET state = $3, failure = $4, next_query_at = NULL, parked = false, parked_at = NULL,"
-           " received_minor = NULL, received_currency = NULL"
+    .sql = "UPDATE payment SET state = $3, failure = $4, next_query_at = NULL, " NOT_PARKED
            " WHERE bucket = $1 AND payment_id = $2 AND state IN (1, 2)",
     .writes = true,
 };
 static const struct tf_pg_stmt park = {
     .name = "payment_park",
     .sql = "UPDATE payment SET parked = true, parked_at = coalesce(parked_at, $7), received_minor = $5,"
-           " received_currency = $6, failure = $3, next_query_at = $4"
+           " received_currency = $6, failure = $3, next_query_at = $4,"
+           " park_revision = park_revision + (NOT " PARKED_THE_SAME ")::int,"
+           " park_confirmed = $8 OR (" PARKED_THE_SAME " AND park_confirmed)"
            " WHERE bucket = $1 AND payment_id = $2 AND state <> 3",
     .writes = true,
 };
 static const struct tf_pg_stmt clear = {
     .name = "payment_clear",
-    .sql = "UPDATE payment SET parked = false, parked_at = NULL, received_minor = NULL, received_currency = NULL,"
-           " failure = NULL, next_query_at = CASE WHEN state IN (1, 2) THEN next_query_at END"
+    .sql = "UPDATE payment SET " NOT_PARKED ", failure = CASE WHEN decided_currency IS NOT NULL THEN failure END,"
+           " next_query_at = CASE WHEN state IN (1, 2) THEN next_query_at END"
            " WHERE bucket = $1 AND payment_id = $2 AND parked",
     .writes = true,
 };
@@ -127,6 +134,13 @@ static void read_row(const tf_pg_result *r, int row, struct payment *p)
         .expires_at = tf_pg_get_time(r, row, 15),
         .success_at = tf_pg_get_time(r, row, 16),
         .queries = (int)tf_pg_get_int(r, row, 17),
+        .park_confirmed = tf_pg_get_bool(r, row, 18),
+        .park_revision = (int)tf_pg_get_int(r, row, 19),
+        .parked_at = tf_pg_get_time(r, row, 20),
+        .received_minor = tf_pg_get_int(r, row, 21),
+        .received_currency = tf_pg_get_text(r, row, 22),
+        .decided_minor = tf_pg_get_int(r, row, 23),
+        .decided_currency = tf_pg_get_text(r, row, 24),
     };
 }
 
@@ -230,6 +244,20 @@ tf_code payment_list(tf_ctx *ctx, int64_t order_no, int64_t user_id, struct paym
     return read_rows(ctx, r, ret_payments, ret_n);
 }
 
+tf_code payment_lock(tf_ctx *ctx, tf_pg_conn *conn, int64_t payment_id, struct payment *ret_payment)
+{
+    tf_pg_params p;
+    tf_pg_result *r;
+    tf_code code;
+
+    key_params(&p, ctx, payment_id);
+    code = tf_pg_exec(conn, ctx, &lock_by_id, &p, &r);
+    if (code) return code;
+    if (tf_pg_rows(r) == 0) return tf_fail(ctx, TF_NOT_FOUND, "no such payment");
+    read_row(r, 0, ret_payment);
+    return TF_OK;
+}
+
 tf_code payment_hurry(tf_ctx *ctx, tf_pg_conn *conn, int64_t order_no, int64_t except_payment_id)
 {
     tf_pg_params p;
@@ -242,8 +270,7 @@ tf_code payment_hurry(tf_ctx *ctx, tf_pg_conn *conn, int64_t order_no, int64_t e
     return tf_pg_exec(conn, ctx, &hurry, &p, NULL);
 }
 
-/* payment.succeeded, payment.failed, payment.closed. */
-static tf_code put_event(tf_ctx *ctx, tf_pg_conn *conn, const struct payment *a, const char *type, tf_time at)
+tf_code payment_event_put(tf_ctx *ctx, tf_pg_conn *conn, const struct payment *a, const char *type, tf_time at)
 {
     PaymentChanged message = PaymentChanged_init;
     struct tf_event event = {.bucket = bucket_of(a->payment_id),
@@ -307,7 +334,7 @@ static tf_code do_succeed(tf_ctx *ctx, tf_pg_conn *conn, const struct payment *a
     code = tf_pg_exec(conn, ctx, &succeed, &p, NULL);
     if (code) return code;
 
-    return put_event(ctx, conn, a, "payment.succeeded", answer->paid_at ? answer->paid_at : now);
+    return payment_event_put(ctx, conn, a, "payment.succeeded", answer->paid_at ? answer->paid_at : now);
 }
 
 static tf_code do_finish(tf_ctx *ctx, tf_pg_conn *conn, const struct payment *a, PaymentState state, tf_time now)
@@ -322,15 +349,19 @@ static tf_code do_finish(tf_ctx *ctx, tf_pg_conn *conn, const struct payment *a,
     code = tf_pg_exec(conn, ctx, &finish, &p, NULL);
     if (code) return code;
 
-    return put_event(ctx, conn, a, failed ? "payment.failed" : "payment.closed", now);
+    return payment_event_put(ctx, conn, a, failed ? "payment.failed" : "payment.closed", now);
 }
 
-/* Parked: no event. A notification with a wrong amount may be a fault of its own, so the provider is asked at once;
- * what its books say decides. */
+/* A notification with a wrong amount may be a fault of its own, so the provider is asked at once; what its books say
+ * decides, and only that is told. */
 static tf_code do_park(tf_ctx *ctx, tf_pg_conn *conn, const struct payment *a, const struct payment_word *word,
                        tf_time now)
 {
+    bool confirmed = !word->channel;
+    bool told = a->park_confirmed && a->received_minor == word->answer->amount_minor && a->received_currency &&
+                strcmp(a->received_currency, word->answer->currency) == 0;
     tf_pg_params p;
+    tf_code code;
 
     key_params(&p, ctx, a->payment_id);
     tf_pg_text(&p, "money of another amount or currency");
@@ -338,15 +369,28 @@ static tf_code do_park(tf_ctx *ctx, tf_pg_conn *conn, const struct payment *a, c
     tf_pg_int8(&p, word->answer->amount_minor);
     tf_pg_text(&p, word->answer->currency);
     tf_pg_time(&p, now);
-    return tf_pg_exec(conn, ctx, &park, &p, NULL);
+    tf_pg_bool(&p, confirmed);
+    code = tf_pg_exec(conn, ctx, &park, &p, NULL);
+    if (code || !confirmed || told) return code;
+
+    return payment_event_put(ctx, conn, a, "payment.parked", now);
 }
 
-static tf_code do_clear(tf_ctx *ctx, tf_pg_conn *conn, const struct payment *a)
+/* What was told as parked is told to be as it was before. */
+static tf_code do_clear(tf_ctx *ctx, tf_pg_conn *conn, const struct payment *a, tf_time now)
 {
     tf_pg_params p;
+    tf_code code;
 
     key_params(&p, ctx, a->payment_id);
-    return tf_pg_exec(conn, ctx, &clear, &p, NULL);
+    code = tf_pg_exec(conn, ctx, &clear, &p, NULL);
+    if (code || !a->park_confirmed) return code;
+
+    return payment_event_put(ctx, conn, a,
+                             a->state == PAYMENT_STATE_CLOSED   ? "payment.closed"
+                             : a->state == PAYMENT_STATE_FAILED ? "payment.failed"
+                                                                : "payment.waiting",
+                             now);
 }
 
 static tf_code move(tf_ctx *ctx, tf_pg_conn *conn, const struct payment *a, const struct payment_word *word,
@@ -364,7 +408,7 @@ static tf_code move(tf_ctx *ctx, tf_pg_conn *conn, const struct payment *a, cons
     case MOVE_MISMATCH:
         return do_park(ctx, conn, a, word, now);
     case MOVE_CLEAR:
-        return do_clear(ctx, conn, a);
+        return do_clear(ctx, conn, a, now);
     case MOVE_NONE:
         return TF_OK;
     }
@@ -390,18 +434,19 @@ static tf_code apply_in_tx(tf_pg_conn *conn, tf_ctx *ctx, void *arg)
     tf_pg_result *r;
     tf_code code;
 
-    key_params(&p, ctx, a->word->payment_id);
-    code = tf_pg_exec(conn, ctx, &lock_by_id, &p, &r);
+    code = payment_lock(ctx, conn, a->word->payment_id, a->payment);
     if (code) return code;
-    if (tf_pg_rows(r) == 0) return tf_fail(ctx, TF_NOT_FOUND, "no such payment");
-
-    read_row(r, 0, a->payment);
     if (a->word->channel && strcmp(a->word->channel, a->payment->method) != 0)
         return tf_fail(ctx, TF_NOT_FOUND, "a notification by %s of a payment by %s", a->word->channel,
                        a->payment->method);
 
-    facts = (struct payment_facts){a->payment->state, a->payment->amount_minor, a->payment->currency,
-                                   now >= a->payment->expires_at, a->payment->parked};
+    facts = (struct payment_facts){.state = a->payment->state,
+                                   .amount_minor = a->payment->amount_minor,
+                                   .currency = a->payment->currency,
+                                   .over = now >= a->payment->expires_at,
+                                   .parked = a->payment->parked,
+                                   .decided_minor = a->payment->decided_minor,
+                                   .decided_currency = a->payment->decided_currency};
     decided = payment_decide(&facts, source, (int)answer->outcome, answer->amount_minor, answer->currency);
     code = move(ctx, conn, a->payment, a->word, decided, now);
     if (code) return code;

@@ -10,9 +10,17 @@ struct payment {
     int64_t payment_id, order_no, user_id, organiser_id, amount_minor;
     const char *request_id, *method, *currency, *subject, *pay_url, *provider_no, *failure;
     PaymentState state;
-    bool parked;
     tf_time created_at, expires_at, success_at;
     int queries;
+    /* Money that does not fit waits for an operator: how much, since when, and whether the provider's books say so. */
+    bool parked, park_confirmed;
+    int park_revision;
+    tf_time parked_at;
+    int64_t received_minor;
+    const char *received_currency;
+    /* What an operator decided about; currency NULL: nothing. */
+    int64_t decided_minor;
+    const char *decided_currency;
 };
 
 /* Inserts unless the key made one before; *ret_payment is the stored one. TF_LIMIT_EXCEEDED beyond attempts_max. */
@@ -25,6 +33,11 @@ TF_MUSTCHECK tf_code payment_find(tf_ctx *ctx, int64_t payment_id, int64_t order
                                   struct payment *ret_payment);
 TF_MUSTCHECK tf_code payment_list(tf_ctx *ctx, int64_t order_no, int64_t user_id, struct payment **ret_payments,
                                   size_t *ret_n);
+/* The row as it is, locked until the end of the transaction; TF_NOT_FOUND. */
+TF_MUSTCHECK tf_code payment_lock(tf_ctx *ctx, tf_pg_conn *conn, int64_t payment_id, struct payment *ret_payment);
+/* An event of PaymentChanged ("payment.closed") into the outbox, inside a transaction. */
+TF_MUSTCHECK tf_code payment_event_put(tf_ctx *ctx, tf_pg_conn *conn, const struct payment *payment, const char *type,
+                                       tf_time at);
 /* The order is decided: its attempts that still wait, but for one, are closed at the provider now. Inside the
  * consumer's transaction. */
 TF_MUSTCHECK tf_code payment_hurry(tf_ctx *ctx, tf_pg_conn *conn, int64_t order_no, int64_t except_payment_id);

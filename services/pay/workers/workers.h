@@ -1,4 +1,4 @@
-/* Work that no call starts: asking providers, and giving money back. Ticks of tf_periodic. */
+/* Work that no call starts: asking providers, giving money back, and forgetting. Ticks of tf_periodic. */
 #pragma once
 
 #include "common/base/ctx.h"
@@ -7,3 +7,5 @@
 void query_tick(tf_ctx *ctx, void *arg);
 /* Carries due refunds to their providers. */
 void refund_tick(tf_ctx *ctx, void *arg);
+/* Drops notifications that are older than they are kept. */
+void retention_tick(tf_ctx *ctx, void *arg);

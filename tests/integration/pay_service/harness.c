@@ -257,6 +257,16 @@ void sandbox_stop(void)
     child_stop(&world.sandbox, SIGKILL);
 }
 
+void sandbox_pause(bool on)
+{
+    assert_int_equal(kill(world.sandbox, on ? SIGSTOP : SIGCONT), 0);
+}
+
+tf_rpc_client *pay_client(void)
+{
+    return world.client;
+}
+
 static void start_pay(void)
 {
     char args[WORLD_ARGS_MAX][WORLD_TEXT + 64], path[WORLD_TEXT];
@@ -275,6 +285,8 @@ static void start_pay(void)
     snprintf(args[n++], sizeof(args[0]), "--work_interval_ms=50");
     snprintf(args[n++], sizeof(args[0]), "--provider_timeout_ms=1000");
     snprintf(args[n++], sizeof(args[0]), "--attempts_max=5");
+    snprintf(args[n++], sizeof(args[0]), "--notification_days=1");
+    snprintf(args[n++], sizeof(args[0]), "--retention_interval_ms=100");
     for (int i = 0; i < n; i++)
         argv[i + 1] = args[i];
     argv[n + 1] = "--migrate";
@@ -294,6 +306,17 @@ static bool pay_serves(void *arg)
     code = pay(&ctx, 1, "a-key-of-no-order", "", &payment);
     tf_ctx_done(&ctx);
     return code == TF_NOT_FOUND;
+}
+
+void pay_kill(void)
+{
+    child_stop(&world.pay, SIGKILL);
+}
+
+void pay_again(void)
+{
+    start_pay();
+    wait_until(pay_serves, NULL, WORLD_START_MS, "tf-pay");
 }
 
 int harness_start(void **state)

@@ -16,6 +16,13 @@ int harness_stop(void **state);
 /* The provider's process, to be taken away and given back; its books stay. */
 void sandbox_stop(void);
 void sandbox_start(void);
+/* It stands still: it takes connections and answers nothing. */
+void sandbox_pause(bool on);
+/* tf-pay ends at once, as by a fault of the machine; and serves again. */
+void pay_kill(void);
+void pay_again(void);
+/* A client that speaks to pay as the gateway does. */
+tf_rpc_client *pay_client(void);
 
 /* A new order of BUYER over AMOUNT_MINOR CNY, payable for that long. */
 int64_t order_payable(int pay_ms);

@@ -189,6 +189,33 @@ static void test_wrong_amount(void **state)
                  (long long)payment_id);
 }
 
+/* Old notifications leave with their partition; young ones and the payments stay. */
+static void test_notifications_leave_by_age(void **state)
+{
+    const int64_t month_us = (int64_t)30 * 86400 * TF_US_PER_S, id_epoch_s = 1735689600;
+    int64_t old_id = ((tf_now_us() - month_us) / TF_US_PER_MS - id_epoch_s * 1000) / 32 << 28, payment_id;
+    char url[WORLD_TEXT];
+
+    (void)state;
+    payment_id = opened(order_payable(60000), url);
+    assert_int_equal(press(url), 200);
+    wait_for_payment(payment_id, PAYMENT_STATE_SUCCEEDED, 5000);
+    /* Of a month ago: one in a partition of its own, one that has none, one that came late and is young. */
+    sql("CREATE TABLE notification_old PARTITION OF notification FOR VALUES FROM (%lld) TO (%lld)",
+        (long long)(old_id - 1000), (long long)(old_id + 1000));
+    for (int i = 0; i < 3; i++)
+        sql("INSERT INTO notification VALUES (1, %lld, 'digest', 'sandbox', 'body', 'APPLIED', 1, now() - interval '%d "
+            "day')"
+            " RETURNING 0",
+            (long long)(old_id + i * 2000), i == 2 ? 0 : 30);
+    wait_for_sql(0, 5000, "SELECT count(*) FROM notification WHERE received_at < now() - interval '1 day'");
+    wait_for_sql(0, 5000, "SELECT count(*) FROM pg_class WHERE relname = 'notification_old'");
+    assert_int_equal(sql("SELECT count(*) FROM notification WHERE payment_id = %lld", (long long)(old_id + 4000)), 1);
+    assert_int_equal(sql("SELECT count(*) FROM notification WHERE payment_id = %lld", (long long)payment_id), 1);
+    assert_int_equal(sql("SELECT count(*) FROM notification_default WHERE payment_id = %lld", (long long)payment_id),
+                     0);
+}
+
 static void test_lost_notification(void **state)
 {
     int64_t order_no = order_payable(60000), payment_id;
@@ -271,6 +298,7 @@ int main(void)
         cmocka_unit_test(test_charge_found),
         cmocka_unit_test(test_notifications),
         cmocka_unit_test(test_wrong_amount),
+        cmocka_unit_test(test_notifications_leave_by_age),
         cmocka_unit_test(test_lost_notification),
         cmocka_unit_test(test_close_at_the_end),
         cmocka_unit_test(test_money_in_flight_at_the_end),

@@ -1,4 +1,5 @@
 /* pay's rules: what a provider's word does to a payment. One case a row. */
+#include "services/pay/domain/desk.h"
 #include "services/pay/domain/settle.h"
 #include "services/pay/providers/provider.h"
 
@@ -54,7 +55,11 @@ static void moves(void **state)
 
     (void)state;
     for (size_t i = 0; i < TF_COUNT(rows); i++) {
-        struct payment_facts facts = {(PaymentState)rows[i].stored, 500, "CNY", rows[i].over, rows[i].parked};
+        struct payment_facts facts = {.state = (PaymentState)rows[i].stored,
+                                      .amount_minor = 500,
+                                      .currency = "CNY",
+                                      .over = rows[i].over,
+                                      .parked = rows[i].parked};
         enum payment_move got =
             payment_decide(&facts, (enum word_source)rows[i].source, rows[i].outcome, rows[i].amount, rows[i].currency);
 
@@ -62,9 +67,119 @@ static void moves(void **state)
     }
 }
 
+/* An operator decided about 499 CNY where 500 were asked for. */
+static void moves_after_a_decision(void **state)
+{
+    static const struct {
+        const char *name;
+        bool parked;
+        int source, outcome;
+        int64_t amount;
+        const char *currency;
+        enum payment_move expected;
+    } rows[] = {
+        {"the same word again", false, WORD_OF_NOTIFICATION, CHARGE_PAID, 499, "CNY", MOVE_NONE},
+        {"the books as before", false, WORD_OF_BOOKS, CHARGE_PAID, 499, "CNY", MOVE_NONE},
+        {"the books deny what was told besides", true, WORD_OF_BOOKS, CHARGE_PAID, 499, "CNY", MOVE_CLEAR},
+        {"what was asked for, too late", false, WORD_OF_BOOKS, CHARGE_PAID, 500, "CNY", MOVE_MISMATCH},
+        {"another currency", false, WORD_OF_BOOKS, CHARGE_PAID, 499, "EUR", MOVE_MISMATCH},
+        {"closed", false, WORD_OF_BOOKS, CHARGE_CLOSED, 0, "", MOVE_NONE},
+        {"never heard of", false, WORD_OF_BOOKS, CHARGE_UNKNOWN, 0, "", MOVE_NONE},
+    };
+
+    (void)state;
+    for (size_t i = 0; i < TF_COUNT(rows); i++) {
+        struct payment_facts facts = {.state = PAYMENT_STATE_FAILED,
+                                      .amount_minor = 500,
+                                      .currency = "CNY",
+                                      .over = true,
+                                      .parked = rows[i].parked,
+                                      .decided_minor = 499,
+                                      .decided_currency = "CNY"};
+        enum payment_move got =
+            payment_decide(&facts, (enum word_source)rows[i].source, rows[i].outcome, rows[i].amount, rows[i].currency);
+
+        if (got != rows[i].expected) fail_msg("%s: move %d", rows[i].name, (int)got);
+    }
+}
+
+static void scopes(void **state)
+{
+    static const struct {
+        const char *name;
+        uint32_t roles;
+        int64_t organiser_id, scope;
+        bool sees_5;
+    } rows[] = {
+        {"the platform", TF_ROLE_PLATFORM_OPERATOR, 0, DESK_OF_ALL, true},
+        {"the platform, who is an organiser too", TF_ROLE_PLATFORM_OPERATOR | TF_ROLE_ORGANISER_ADMIN, 6, DESK_OF_ALL,
+         true},
+        {"the organiser", TF_ROLE_ORGANISER_ADMIN, 5, 5, true},
+        {"another", TF_ROLE_ORGANISER_ADMIN, 6, 6, false},
+        {"an admin of nothing", TF_ROLE_ORGANISER_ADMIN, 0, DESK_OF_NOBODY, false},
+        {"a scanner", TF_ROLE_SCANNER, 5, DESK_OF_NOBODY, false},
+    };
+
+    (void)state;
+    for (size_t i = 0; i < TF_COUNT(rows); i++) {
+        struct tf_identity identity = {.roles = rows[i].roles, .organiser_id = rows[i].organiser_id};
+        int64_t scope = desk_scope(&identity);
+
+        if (scope != rows[i].scope || desk_in_scope(scope, 5) != rows[i].sees_5) fail_msg("%s", rows[i].name);
+    }
+}
+
+static void choices(void **state)
+{
+    static const struct {
+        bool of_refund;
+        int64_t amount;
+        bool refund, retry, elsewhere;
+    } rows[] = {{false, 1, true, false, true},
+                {false, 0, false, false, true},
+                {false, -1, false, false, true},
+                {true, 1, false, true, true}};
+
+    (void)state;
+    for (size_t i = 0; i < TF_COUNT(rows); i++) {
+        assert_int_equal(desk_allows(rows[i].of_refund, rows[i].amount, DECISION_KIND_REFUND), rows[i].refund);
+        assert_int_equal(desk_allows(rows[i].of_refund, rows[i].amount, DECISION_KIND_RETRY), rows[i].retry);
+        assert_int_equal(desk_allows(rows[i].of_refund, rows[i].amount, DECISION_KIND_SETTLED_ELSEWHERE),
+                         rows[i].elsewhere);
+        assert_false(desk_allows(rows[i].of_refund, rows[i].amount, DECISION_KIND_UNSPECIFIED));
+    }
+}
+
+static void tokens(void **state)
+{
+    static const char *const bad[] = {"",
+                                      "x",
+                                      "1",
+                                      "1-",
+                                      "-1-2-3",
+                                      "1-2-3",
+                                      "1-x",
+                                      "99999999999999999999-1",
+                                      "1-00000000000000000000000000000000000000000000001"};
+    int64_t values[2] = {1700000000000000, 4711}, got[2];
+    tf_ctx ctx;
+
+    (void)state;
+    tf_ctx_init(&ctx, "test", 0);
+    assert_int_equal(desk_token_read(&ctx, desk_token_make(ctx.arena, values, 2), got, 2), TF_OK);
+    assert_memory_equal(got, values, sizeof(values));
+    assert_int_equal(desk_token_read(&ctx, desk_token_make(ctx.arena, values, 1), got, 1), TF_OK);
+    for (size_t i = 0; i < TF_COUNT(bad); i++) {
+        if (desk_token_read(&ctx, bad[i], got, 2) != TF_FIELD_INVALID) fail_msg("taken: '%s'", bad[i]);
+        tf_error_clear(&ctx);
+    }
+    tf_ctx_done(&ctx);
+}
+
 int main(void)
 {
-    const struct CMUnitTest tests[] = {cmocka_unit_test(moves)};
+    const struct CMUnitTest tests[] = {cmocka_unit_test(moves), cmocka_unit_test(moves_after_a_decision),
+                                       cmocka_unit_test(scopes), cmocka_unit_test(choices), cmocka_unit_test(tokens)};
 
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -73,6 +73,27 @@ static void faults_meet_their_charge(void **state)
     assert_true(got.lose);
 }
 
+/* Another amount arrives than was asked for; refunds are of what arrived, and one is refused on demand. */
+static void odd_money(void **state)
+{
+    struct fault odd = {.charge_id = "15", .received_minor = 7}, refuse = {.charge_id = "15", .refuse_refund = true},
+                 got;
+    struct charge a = charge_of("15", 9), out;
+
+    (void)state;
+    books_charge(&a, &out);
+    assert_int_equal(charge_money(&out), 9);
+    books_fault(&refuse);
+    books_fault(&odd);
+    assert_int_equal(books_pay("15", 1, &out, &got), BOOKS_OK);
+    assert_int_equal(charge_money(&out), 7);
+    assert_int_equal(books_charge(&a, &out), BOOKS_AGAIN); /* the charge is still what was asked for */
+    assert_int_equal(books_refund("odd", "15", 8, 1), BOOKS_CONFLICT);
+    assert_int_equal(books_refund("odd", "15", 7, 1), BOOKS_REFUSED);
+    assert_int_equal(books_refunded("odd"), 0);
+    assert_int_equal(books_refund("odd", "15", 7, 1), BOOKS_OK);
+}
+
 static void money_in_flight(void **state)
 {
     struct fault later = {.charge_id = "20", .settle_at_ms = 5}, got;
@@ -167,11 +188,9 @@ static int remove_books(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(transitions),
-        cmocka_unit_test(faults_meet_their_charge),
-        cmocka_unit_test(money_in_flight),
-        cmocka_unit_test(a_restart_finds_all),
-        cmocka_unit_test(texts_at_their_longest_are_journaled),
+        cmocka_unit_test(transitions),         cmocka_unit_test(faults_meet_their_charge),
+        cmocka_unit_test(odd_money),           cmocka_unit_test(money_in_flight),
+        cmocka_unit_test(a_restart_finds_all), cmocka_unit_test(texts_at_their_longest_are_journaled),
         cmocka_unit_test(faults_have_a_bound),
     };
 
