@@ -13,6 +13,7 @@ enum {
     POSTED = 64,                /* calls awaited per method; each that arrives is replaced before it is looked at */
     POSTED_UNKNOWN = 16,        /* without these a call of an unknown method would hang until its deadline */
     SERVER_PING_MS = 30 * 1000, /* finds clients that vanished without a word */
+    HANDSHAKE_MS = 5 * 1000,    /* a connection that says nothing is closed after it */
 };
 
 static grpc_server *grpc_create(const struct tf_rpc_server_config *config)
@@ -21,6 +22,7 @@ static grpc_server *grpc_create(const struct tf_rpc_server_config *config)
         tf_core_arg_int(GRPC_ARG_ALLOW_REUSEPORT, 0), /* two servers on one port must not share it silently */
         tf_core_arg_int(GRPC_ARG_MAX_RECEIVE_MESSAGE_LENGTH, (int)TF_MIN(config->message_max, (size_t)INT_MAX)),
         tf_core_arg_int(GRPC_ARG_MAX_METADATA_SIZE, TF_METADATA_BYTES),
+        tf_core_arg_int(GRPC_ARG_SERVER_HANDSHAKE_TIMEOUT_MS, HANDSHAKE_MS),
         tf_core_arg_int(GRPC_ARG_KEEPALIVE_TIME_MS, SERVER_PING_MS),
         tf_core_arg_int(GRPC_ARG_KEEPALIVE_TIMEOUT_MS, TF_KEEPALIVE_TIMEOUT_MS),
         tf_core_arg_int(GRPC_ARG_KEEPALIVE_PERMIT_WITHOUT_CALLS, 1),

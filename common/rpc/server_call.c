@@ -33,7 +33,7 @@ struct server_call {
     grpc_byte_buffer *payload;
     int64_t received_us; /* monotonic */
     int cancelled;       /* the library's answer to RECV_CLOSE_ON_SERVER */
-    bool watching;       /* that operation was started before the answer; the worker's */
+    bool watching; /* that operation was started before the answer; the poller's, the worker's from the queue on */
     _Atomic bool gone;
     _Atomic int refs; /* the answer's batch, and the watching one */
 };
@@ -293,6 +293,7 @@ static tf_code handle(tf_ctx *ctx, struct server_call *call, ProtobufCMessage **
     tf_code code;
 
     if (atomic_load(&call->method->server->cancelled)) return tf_fail(ctx, TF_STORE_DOWN, "the server is stopping");
+    if (atomic_load(&call->gone)) return tf_fail(ctx, TF_CANCELLED, "the caller went away while the call waited");
     code = tf_ctx_check(ctx); /* it may have waited for too long */
     if (code) return code;
 
@@ -341,22 +342,28 @@ void server_call_run(struct server_call *call, tf_arena *arena, tf_arena *spare)
     tf_arena_reset(arena);
 }
 
-/* The client's end is watched from the first question on: most handlers never ask, and the watch costs an event. */
-bool tf_rpc_cancelled(const tf_ctx *ctx)
+/* Starts to watch for the client's end. It costs an event, so only calls that wait and handlers that ask are watched.
+ */
+static void watch(struct server_call *call)
 {
-    struct server_call *call = ctx->call;
     grpc_op op = {.op = GRPC_OP_RECV_CLOSE_ON_SERVER};
     grpc_call_error error;
 
+    if (call->watching) return;
+    op.data.recv_close_on_server.cancelled = &call->cancelled;
+    call->closed.fire = on_closed;
+    call->watching = true;
+    atomic_fetch_add(&call->refs, 1);
+    error = grpc_call_start_batch(call->call, &op, 1, tf_event_arm(&call->closed), NULL);
+    TF_ASSERT(error == GRPC_CALL_OK);
+}
+
+bool tf_rpc_cancelled(const tf_ctx *ctx)
+{
+    struct server_call *call = ctx->call;
+
     if (!call) return false;
-    if (!call->watching) {
-        op.data.recv_close_on_server.cancelled = &call->cancelled;
-        call->closed.fire = on_closed;
-        call->watching = true;
-        atomic_fetch_add(&call->refs, 1);
-        error = grpc_call_start_batch(call->call, &op, 1, tf_event_arm(&call->closed), NULL);
-        TF_ASSERT(error == GRPC_CALL_OK);
-    }
+    watch(call);
     return atomic_load(&call->gone) || atomic_load(&call->method->server->cancelled);
 }
 
@@ -384,6 +391,7 @@ static void on_accepted(struct tf_rpc_event *event, bool ok)
     server_call_began(server);
     server_call_post(call->method);
     call->received_us = server->config.clock->mono_us(server->config.clock);
+    if (server_queue_would_wait(server->queue)) watch(call);
     if (!server_queue_push(server->queue, call)) refuse(call);
 }
 

@@ -82,6 +82,8 @@ void server_reply_start(grpc_call *call, const struct server_reply *reply, struc
 struct server_queue *server_queue_new(tf_rpc_server *server);
 /* Starts the workers. */
 bool server_queue_start(struct server_queue *queue);
+/* Whether a call that is pushed now would wait for a worker (not: be refused), as far as can be told. */
+bool server_queue_would_wait(struct server_queue *queue);
 /* False: full. */
 bool server_queue_push(struct server_queue *queue, struct server_call *call);
 /* Workers end when nothing waits any more; joins them. Accepts NULL. */

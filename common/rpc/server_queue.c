@@ -101,6 +101,16 @@ bool server_queue_start(struct server_queue *queue)
     return true;
 }
 
+bool server_queue_would_wait(struct server_queue *queue)
+{
+    bool wait;
+
+    pthread_mutex_lock(&queue->lock);
+    wait = queue->count >= queue->idle && queue->count < (size_t)queue->server->config.queue_max + queue->idle;
+    pthread_mutex_unlock(&queue->lock);
+    return wait;
+}
+
 bool server_queue_push(struct server_queue *queue, struct server_call *call)
 {
     bool accepted;

@@ -103,6 +103,10 @@ void raw_call(const struct raw_request *request, struct raw_answer *ret_answer)
     ops[5].data.recv_status_on_client.status = &status;
     ops[5].data.recv_status_on_client.status_details = &text;
     assert_int_equal(grpc_call_start_batch(call, ops, TF_COUNT(ops), call, NULL), GRPC_CALL_OK);
+    if (request->cancel_ms &&
+        grpc_completion_queue_next(c.queue, tf_core_deadline(request->cancel_ms * TF_US_PER_MS), NULL).type ==
+            GRPC_QUEUE_TIMEOUT)
+        grpc_call_cancel(call, NULL);
     assert_int_equal(grpc_completion_queue_next(c.queue, gpr_inf_future(GPR_CLOCK_MONOTONIC), NULL).type,
                      GRPC_OP_COMPLETE);
 

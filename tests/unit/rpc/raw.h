@@ -11,6 +11,7 @@ struct raw_request {
     const char *extra_name, *extra_value; /* one more metadata element; may be NULL */
     const void *payload;
     size_t payload_size;
+    int cancel_ms; /* the caller changes its mind after that long; 0: never */
 };
 struct raw_answer {
     int status;

@@ -1,7 +1,14 @@
 /* The server under pressure and at its end: full queue, waiting calls, drain, start-up errors. */
 #include "tests/unit/rpc/echo.h"
+#include "tests/unit/rpc/raw.h"
 
+#include <arpa/inet.h>
+#include <errno.h>
 #include <stdio.h>
+#include <stdlib.h>
+#include <sys/resource.h>
+#include <sys/socket.h>
+#include <unistd.h>
 
 static struct echo_server server;
 static tf_rpc_client *client;
@@ -168,6 +175,155 @@ static void a_caller_that_goes_away_is_seen(void **state)
     end();
 }
 
+/* A request of the Echo method from one who may call it. */
+static struct raw_request echo_request(tf_arena *arena)
+{
+    static const struct tf_identity who = {.caller = "gateway", .user_id = 7};
+    struct raw_request request = {.address = server.app.address, .path = echo_method.path};
+
+    request.token = tf_identity_seal(arena, &echo_key, &who, "echo", tf_now_us(), &request.token_size);
+    return request;
+}
+
+/* Its deadline is far; only its cancellation says that nobody waits. */
+static void a_caller_that_goes_away_while_it_waits_is_not_served(void **state)
+{
+    tf_arena *arena = tf_arena_new(65536);
+    struct echo_call working, next;
+    struct raw_request request;
+    struct raw_answer answer;
+
+    (void)state;
+    begin(1, 8);
+    work_for(&working, 600);
+    echo_start(&working, client, &echo_method);
+    echo_wait_for(&server.app.began, 1);
+    request = echo_request(arena);
+    request.cancel_ms = 200;
+    raw_call(&request, &answer);
+    assert_int_equal(answer.status, TF_GRPC_CANCELLED);
+    assert_true(answer.took_ms < 500); /* the worker was busy yet */
+    echo_wait(&working);
+    work_for(&next, 0); /* comes after the cancelled one */
+    assert_int_equal(echo_run(&next, client, call_echo), TF_OK);
+    assert_int_equal(atomic_load(&server.app.began), 2);
+    echo_done(&working);
+    echo_done(&next);
+    end();
+    tf_arena_free(arena);
+}
+
+/* What needs no worker waits for none. */
+static void unknown_methods_are_refused_while_all_workers_are_busy(void **state)
+{
+    struct echo_call working, waiting;
+    struct raw_answer answer;
+
+    (void)state;
+    begin(1, 1);
+    work_for(&working, 1500);
+    work_for(&waiting, 0);
+    echo_start(&working, client, &echo_method);
+    echo_wait_for(&server.app.began, 1);
+    echo_start(&waiting, client, &echo_method);
+    echo_sleep_ms(100);
+    for (int i = 0; i < 50; i++) {
+        raw_call(&(struct raw_request){.address = server.app.address, .path = "/ticketflow.echo.v1.EchoService/None"},
+                 &answer);
+        assert_int_equal(answer.status, TF_GRPC_UNIMPLEMENTED);
+    }
+    assert_int_equal(atomic_load(&server.app.ended), 0); /* still busy with the first */
+    echo_wait(&working);
+    echo_wait(&waiting);
+    assert_int_equal(waiting.code, TF_OK);
+    echo_done(&working);
+    echo_done(&waiting);
+    end();
+}
+
+static void metadata_is_bounded(void **state)
+{
+    static const struct {
+        const char *name;
+        size_t size;
+        int status;
+    } rows[] = {
+        {"much", 12 * 1024, TF_GRPC_OK},
+        {"too much", 20 * 1024, TF_GRPC_RESOURCE_EXHAUSTED},
+        {"far too much", 1024 * 1024, TF_GRPC_RESOURCE_EXHAUSTED},
+        {"much, after that", 12 * 1024, TF_GRPC_OK},
+    };
+    tf_arena *arena = tf_arena_new(65536);
+
+    (void)state;
+    begin(1, 1);
+    for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
+        struct raw_request request = echo_request(arena);
+        char *value = malloc(rows[i].size + 1);
+        struct raw_answer answer;
+
+        memset(value, 'a', rows[i].size);
+        value[rows[i].size] = '\0';
+        request.extra_name = "x-padding";
+        request.extra_value = value;
+        raw_call(&request, &answer);
+        if (answer.status != rows[i].status) fail_msg("%s: %d", rows[i].name, answer.status);
+        free(value);
+    }
+    assert_int_equal(atomic_load(&server.app.began), 2);
+    end();
+    tf_arena_free(arena);
+}
+
+/* Connections on which nothing is said: they hinder nobody, and the server closes them by itself. */
+static void silent_connections_are_closed(void **state)
+{
+    enum { CONNECTIONS = 2000, CLOSED_MS = 15000 };
+    static int fds[CONNECTIONS];
+    struct rlimit files = {4 * CONNECTIONS, 4 * CONNECTIONS};
+    struct sockaddr_in at = {.sin_family = AF_INET};
+    struct echo_call call;
+    int64_t began;
+    int left = CONNECTIONS;
+
+    (void)state;
+    (void)setrlimit(RLIMIT_NOFILE, &files);
+    begin(2, 8);
+    at.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
+    at.sin_port = htons((uint16_t)atoi(strchr(server.app.address, ':') + 1));
+    for (int i = 0; i < CONNECTIONS; i++) {
+        fds[i] = socket(AF_INET, SOCK_STREAM, 0);
+        assert_int_equal(connect(fds[i], (struct sockaddr *)&at, sizeof at), 0);
+    }
+    work_for(&call, 0);
+    began = echo_ms();
+    assert_int_equal(echo_run(&call, client, call_echo), TF_OK);
+    assert_true(echo_ms() - began < 3000);
+    echo_done(&call);
+
+    while (left > 0 && echo_ms() - began < CLOSED_MS) {
+        left = 0;
+        for (int i = 0; i < CONNECTIONS; i++) {
+            char bytes[256];
+            ssize_t n = -1;
+
+            while (fds[i] >= 0 && (n = recv(fds[i], bytes, sizeof bytes, MSG_DONTWAIT)) > 0)
+                ; /* the server's settings come first */
+            if (fds[i] >= 0 && (n == 0 || errno == ECONNRESET)) {
+                close(fds[i]);
+                fds[i] = -1;
+            }
+            left += fds[i] >= 0;
+        }
+        echo_sleep_ms(100);
+    }
+    assert_int_equal(left, 0);
+    work_for(&call, 0);
+    assert_int_equal(echo_run(&call, client, call_echo), TF_OK);
+    echo_done(&call);
+    end();
+}
+
 static void a_port_in_use_is_an_error(void **state)
 {
     tf_rpc_server *second = NULL;
@@ -229,6 +385,10 @@ int main(void)
         cmocka_unit_test(a_drain_lets_calls_finish),
         cmocka_unit_test(a_drain_ends),
         cmocka_unit_test(a_caller_that_goes_away_is_seen),
+        cmocka_unit_test(a_caller_that_goes_away_while_it_waits_is_not_served),
+        cmocka_unit_test(unknown_methods_are_refused_while_all_workers_are_busy),
+        cmocka_unit_test(metadata_is_bounded),
+        cmocka_unit_test(silent_connections_are_closed),
         cmocka_unit_test(a_port_in_use_is_an_error),
         cmocka_unit_test(addresses_that_are_none),
         cmocka_unit_test(a_server_starts_again_on_its_port),
