@@ -22,11 +22,11 @@ struct tf_clock {
 /* The machine's. Static, thread-safe. */
 const tf_clock *tf_clock_system(void);
 
-/* A clock that stands where it is put (tests). */
+/* A clock that stands where it is put (tests), also while other threads read it. */
 struct tf_clock_fixed {
     tf_clock clock;
-    tf_time wall_us;
-    int64_t mono_us;
+    _Atomic tf_time wall_us;
+    _Atomic int64_t mono_us;
 };
 void tf_clock_fixed_init(struct tf_clock_fixed *fixed, tf_time wall_us);
 
