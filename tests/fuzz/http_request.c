@@ -89,6 +89,12 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
             TF_ASSERT(same_text(&whole, &pieces, a->headers[i].name, b->headers[i].name) &&
                       same_text(&whole, &pieces, a->headers[i].value, b->headers[i].value));
     }
+    if (whole.step == TF_HTTP_REFUSED) { /* with a good header the server still answers the request by its name */
+        TF_ASSERT(whole.parser.head_done == pieces.parser.head_done);
+        if (whole.parser.head_done)
+            TF_ASSERT(same_text(&whole, &pieces, whole.parser.method, pieces.parser.method) &&
+                      same_text(&whole, &pieces, whole.parser.path, pieces.parser.path));
+    }
     free(whole.data);
     free(pieces.data);
     return 0;
