@@ -147,7 +147,7 @@ static tf_http_server *start_server(int loops, size_t buffer_max)
         .header_max = HEADER_MAX,
         .body_max = BODY_MAX,
         .header_timeout_ms = HEADER_MS,
-        .body_timeout_ms = BODY_MS,
+        .body_timeout_ms = buffer_max ? BUDGET_BODY_MS : BODY_MS,
         .idle_timeout_ms = IDLE_MS,
         .connections_max = CONNECTIONS_MAX,
         .handler = handle,

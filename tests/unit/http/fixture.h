@@ -12,7 +12,9 @@ enum {
     CONNECTIONS_MAX = 1100,
     WAIT_MS = 6000, /* for what must come */
     BIG_BYTES = 24 * 1024 * 1024,
-    BUFFER_MAX = 256 * 1024, /* of the server that start_with_budget makes */
+    /* of the server that start_with_budget makes */
+    BUFFER_MAX = 256 * 1024,
+    BUDGET_BODY_MS = 2500,
 };
 
 #define HOST "Host: a\r\n"

@@ -86,7 +86,7 @@ static int hog(int own_port, int fds[static HOGS], bool chunked, int *ret_kept)
         raw_send_bytes(fds[i], body, sizeof body);
     }
     for (int i = 0; i < HOGS; i++) {
-        const char *answer = raw_read(fds[i], 1, 50);
+        const char *answer = raw_read(fds[i], 1, 200);
 
         if (!*answer) {
             *ret_kept = fds[i];
@@ -217,7 +217,7 @@ static void test_answers(void **state)
     for (int i = 0; i < READERS; i++) {
         fds[i] = raw_connect(own_port);
         setsockopt(fds[i], SOL_SOCKET, SO_RCVBUF, &(int){4096}, sizeof(int));
-        for (int k = 0; k < 40; k++) /* pipelined, so that the socket's own buffers are full soon */
+        for (int k = 0; k < 100; k++) /* pipelined: ten megabytes are more than the socket's own buffers take */
             raw_send(fds[i], request);
     }
     await_use(LONG_BYTES, BUFFER_MAX);
