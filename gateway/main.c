@@ -10,13 +10,9 @@
 enum { DRAIN_POLL_US = 5000, ANSWERS_WAITING_MAX = 256 };
 
 static const struct tf_setting settings[] = {
-#define TF_INT(name, fallback, min, max, help) TF_SETTING_ROW_INT(struct gateway_config, name, fallback, min, max, help)
-#define TF_BOOL(name, fallback, help)          TF_SETTING_ROW_BOOL(struct gateway_config, name, fallback, help)
-#define TF_TEXT(name, fallback, help)          TF_SETTING_ROW_TEXT(struct gateway_config, name, fallback, help)
-#include "gateway/config.def"
-#undef TF_INT
-#undef TF_BOOL
-#undef TF_TEXT
+#define TF_CONFIG_DEF  "gateway/config.def"
+#define TF_CONFIG_TYPE struct gateway_config
+#include "common/chassis/config_expand.h"
 };
 
 static tf_code listen_http(struct gateway *gateway, const char **ret_error)

@@ -13,13 +13,9 @@
 struct sandbox_config sandbox_config;
 
 static const struct tf_setting settings[] = {
-#define TF_INT(name, fallback, min, max, help) TF_SETTING_ROW_INT(struct sandbox_config, name, fallback, min, max, help)
-#define TF_BOOL(name, fallback, help)          TF_SETTING_ROW_BOOL(struct sandbox_config, name, fallback, help)
-#define TF_TEXT(name, fallback, help)          TF_SETTING_ROW_TEXT(struct sandbox_config, name, fallback, help)
-#include "sandbox/config.def"
-#undef TF_INT
-#undef TF_BOOL
-#undef TF_TEXT
+#define TF_CONFIG_DEF  "sandbox/config.def"
+#define TF_CONFIG_TYPE struct sandbox_config
+#include "common/chassis/config_expand.h"
 };
 
 static struct sandbox_key key;

@@ -11,13 +11,24 @@
 
 enum { CALL_TIMEOUT_S = 10, LIST_MAX = 1000, REPLAY_WAIT_S = 15, REPLAY_POLL_MS = 200 };
 
-const struct tf_settings_command tf_command_help[] = {
-    {"--migrate", "apply the database's migrations and exit"},
-    {"--dead-letters list", "list the open dead letters"},
-    {"--dead-letters replay ID", "have one handled again by the running service (ID or TOPIC/ID)"},
-    {"--dead-letters discard ID REASON", "close one without effect"},
-    {NULL, NULL},
+static const struct {
+    struct tf_settings_command command;
+    unsigned needs;
+} helps[] = {
+    {{"--migrate", "apply the database's migrations and exit"}, TF_USES_PG},
+    {{"--dead-letters list", "list the open dead letters"}, TF_USES_BUS},
+    {{"--dead-letters replay ID", "have one handled again by the running service (ID or TOPIC/ID)"}, TF_USES_BUS},
+    {{"--dead-letters discard ID REASON", "close one without effect"}, TF_USES_BUS},
 };
+
+void tf_command_help(unsigned uses, struct tf_settings_command ret_commands[static TF_COMMANDS_MAX])
+{
+    size_t n = 0;
+
+    for (size_t i = 0; i < TF_COUNT(helps); i++)
+        if (uses & helps[i].needs) ret_commands[n++] = helps[i].command;
+    ret_commands[n] = (struct tf_settings_command){NULL, NULL};
+}
 
 /* ---- arguments --------------------------------------------------------------------------------------------------- */
 
@@ -57,7 +68,7 @@ static bool dead_letters_parse(int n, char **argv, struct tf_command *command, i
     return false;
 }
 
-bool tf_command_take(int *argc, char **argv, struct tf_command *ret_command, const char **ret_error)
+bool tf_command_take(unsigned uses, int *argc, char **argv, struct tf_command *ret_command, const char **ret_error)
 {
     struct tf_command command = {.kind = TF_COMMAND_SERVE};
     int n = 1;
@@ -65,9 +76,9 @@ bool tf_command_take(int *argc, char **argv, struct tf_command *ret_command, con
     for (int i = 1; i < *argc; i++) {
         int used = 0;
 
-        if (strcmp(argv[i], "--migrate") == 0) {
+        if ((uses & TF_USES_PG) && strcmp(argv[i], "--migrate") == 0) {
             command.kind = TF_COMMAND_MIGRATE;
-        } else if (strcmp(argv[i], "--dead-letters") == 0) {
+        } else if ((uses & TF_USES_BUS) && strcmp(argv[i], "--dead-letters") == 0) {
             if (!dead_letters_parse(*argc - i - 1, argv + i + 1, &command, &used)) {
                 *ret_error = "--dead-letters takes: list, replay ID, or discard ID REASON";
                 return false;
@@ -164,10 +175,6 @@ tf_code tf_command_run(tf_app *app, const struct tf_command *command, const char
 {
     tf_code code;
 
-    if (!(app->service->uses & TF_USES_PG)) {
-        printf("tf-%s keeps no data of its own: nothing to do\n", app->service->name);
-        return TF_OK;
-    }
     code = tf_app_pg_open(app, ret_error);
     if (code) return code;
     if (command->kind != TF_COMMAND_MIGRATE) {

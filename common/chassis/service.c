@@ -26,13 +26,24 @@ enum {
 };
 
 static const struct tf_setting common_settings[] = {
-#define TF_INT(name, fallback, min, max, help) TF_SETTING_ROW_INT(struct tf_config, name, fallback, min, max, help)
-#define TF_BOOL(name, fallback, help)          TF_SETTING_ROW_BOOL(struct tf_config, name, fallback, help)
-#define TF_TEXT(name, fallback, help)          TF_SETTING_ROW_TEXT(struct tf_config, name, fallback, help)
-#include "common/chassis/config.def"
-#undef TF_INT
-#undef TF_BOOL
-#undef TF_TEXT
+#define TF_CONFIG_DEF  "common/chassis/config.def"
+#define TF_CONFIG_TYPE struct tf_config
+#include "common/chassis/config_expand.h"
+};
+static const struct tf_setting pg_settings[] = {
+#define TF_CONFIG_DEF  "common/chassis/config_pg.def"
+#define TF_CONFIG_TYPE struct tf_config
+#include "common/chassis/config_expand.h"
+};
+static const struct tf_setting redis_settings[] = {
+#define TF_CONFIG_DEF  "common/chassis/config_redis.def"
+#define TF_CONFIG_TYPE struct tf_config
+#include "common/chassis/config_expand.h"
+};
+static const struct tf_setting bus_settings[] = {
+#define TF_CONFIG_DEF  "common/chassis/config_bus.def"
+#define TF_CONFIG_TYPE struct tf_config
+#include "common/chassis/config_expand.h"
 };
 
 /* ---- settings that need a second look ---------------------------------------------------------------------------- */
@@ -396,14 +407,21 @@ static const char *app_run(tf_app *app, const struct tf_command *command)
 static const char *app_load(tf_app *app, int argc, char **argv)
 {
     const struct tf_service *service = app->service;
-    const struct tf_settings_table tables[] = {
-        {common_settings, TF_COUNT(common_settings), &app->config},
-        {service->settings, service->n_settings, service->config},
-    };
+    struct tf_settings_table tables[5] = {{common_settings, TF_COUNT(common_settings), &app->config}};
+    struct tf_settings_command commands[TF_COMMANDS_MAX];
     const char *error = NULL;
+    size_t n = 1;
 
-    if (tf_settings_load_with(tf_arena_printf(app->arena, "tf-%s", service->name), service->purpose, tf_command_help,
-                              tables, TF_COUNT(tables), argc, argv, &error))
+    if (service->uses & TF_USES_PG)
+        tables[n++] = (struct tf_settings_table){pg_settings, TF_COUNT(pg_settings), &app->config};
+    if (service->uses & TF_USES_REDIS)
+        tables[n++] = (struct tf_settings_table){redis_settings, TF_COUNT(redis_settings), &app->config};
+    if (service->uses & TF_USES_BUS)
+        tables[n++] = (struct tf_settings_table){bus_settings, TF_COUNT(bus_settings), &app->config};
+    tables[n++] = (struct tf_settings_table){service->settings, service->n_settings, service->config};
+    tf_command_help(service->uses, commands);
+    if (tf_settings_load_with(tf_arena_printf(app->arena, "tf-%s", service->name), service->purpose, commands, tables,
+                              n, argc, argv, &error))
         return error;
     error = log_level_check(app->config.log_level);
     return error ? error : instance_set(app);
@@ -422,7 +440,7 @@ int tf_service_main(int argc, char **argv, const struct tf_service *service)
     TF_ASSERT(app.arena);
     signals_block();
 
-    if (tf_command_take(&argc, argv, &command, &error)) error = app_load(&app, argc, argv);
+    if (tf_command_take(service->uses, &argc, argv, &command, &error)) error = app_load(&app, argc, argv);
     if (!error) {
         tf_log_start(service->name, app.config.log_level);
         error = app_run(&app, &command);

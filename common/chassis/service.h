@@ -22,13 +22,15 @@
 #include "common/rpc/rpc.h"
 
 struct tf_config {
-#define TF_INT(name, fallback, min, max, help) int64_t name;
-#define TF_BOOL(name, fallback, help)          bool name;
-#define TF_TEXT(name, fallback, help)          const char *name;
-#include "common/chassis/config.def"
-#undef TF_INT
-#undef TF_BOOL
-#undef TF_TEXT
+#define TF_CONFIG_DEF "common/chassis/config.def"
+#include "common/chassis/config_expand.h"
+    /* Zero where the process does not use the store. */
+#define TF_CONFIG_DEF "common/chassis/config_pg.def"
+#include "common/chassis/config_expand.h"
+#define TF_CONFIG_DEF "common/chassis/config_redis.def"
+#include "common/chassis/config_expand.h"
+#define TF_CONFIG_DEF "common/chassis/config_bus.def"
+#include "common/chassis/config_expand.h"
 };
 
 enum { TF_USES_PG = 1 << 0, TF_USES_REDIS = 1 << 1, TF_USES_BUS = 1 << 2, TF_USES_IDS = 1 << 3 };
@@ -36,9 +38,9 @@ enum { TF_USES_PG = 1 << 0, TF_USES_REDIS = 1 << 1, TF_USES_BUS = 1 << 2, TF_USE
 typedef struct tf_app tf_app;
 
 struct tf_service {
-    const char *name;                                 /* "order" */
-    const char *purpose;                              /* one line for --help */
-    unsigned uses;                                    /* TF_USES_… ; BUS needs PG and REDIS; IDS needs PG */
+    const char *name;    /* "order" */
+    const char *purpose; /* one line for --help */
+    unsigned uses;       /* TF_USES_…: settings and commands follow; BUS needs PG and REDIS; IDS needs PG */
     const struct tf_rpc_service *const *rpc_services; /* NULL-ended; NULL: no rpc server (gateway) */
     const struct tf_embedded *migrations;             /* component = name; NULL: none */
     const struct tf_embedded *redis_libraries;        /* or NULL */

@@ -1,5 +1,5 @@
 /* Settings from one table per process: name, type, default, range, help; --help and the reference are printed from it.
- * Rows stand in config.def (form as in common/chassis/config.def); the struct and the table are expanded from it. */
+ * Rows stand in config.def (form as in common/chassis/config.def); config_expand.h makes struct and table of it. */
 #pragma once
 
 #include "common/base/error.h"
@@ -20,15 +20,7 @@ struct tf_setting {
     const char *help;
 };
 
-/* For config.h of a process:
- *   struct order_config {
- *   #define TF_INT(name, fallback, min, max, help) int64_t name;
- *   #define TF_BOOL(name, fallback, help) bool name;
- *   #define TF_TEXT(name, fallback, help) const char *name;
- *   #include "services/order/config.def"
- *   #undef TF_INT …
- *   };
- * and for the table in main.c, with TF_CONFIG_TYPE defined: */
+/* One row; for config_expand.h. */
 #define TF_SETTING_ROW_INT(type, name, fallback, min, max, help)                                                       \
     {#name, TF_SETTING_INT, offsetof(type, name), #fallback, (min), (max), (help)},
 #define TF_SETTING_ROW_BOOL(type, name, fallback, help)                                                                \
@@ -36,8 +28,9 @@ struct tf_setting {
 #define TF_SETTING_ROW_TEXT(type, name, fallback, help)                                                                \
     {#name, TF_SETTING_TEXT, offsetof(type, name), (fallback), 0, 0, (help)},
 
-/* Fills both structs from file, environment and arguments. Unknown names in the file or arguments, and values out of
- * type or range, are errors: the sentence names the setting and its source. Strings live as long as the process.
+/* Fills the structs from file, environment and arguments. Unknown names in the file or arguments, and values out of
+ * type or range, are errors: the sentence names the setting and its source. The environment is shared by processes with
+ * other settings: what it holds beyond ours is not looked at. Strings live as long as the process.
  * tables: {common, own}. Returns: TF_OK; TF_FIELD_INVALID with *ret_error. --help prints all settings and exits the
  * process with 0; --version likewise. */
 struct tf_settings_table {

@@ -4,13 +4,8 @@
 #include "common/chassis/settings.h"
 
 struct order_config {
-#define TF_INT(name, fallback, min, max, help) int64_t name;
-#define TF_BOOL(name, fallback, help)          bool name;
-#define TF_TEXT(name, fallback, help)          const char *name;
-#include "services/order/config.def"
-#undef TF_INT
-#undef TF_BOOL
-#undef TF_TEXT
+#define TF_CONFIG_DEF "services/order/config.def"
+#include "common/chassis/config_expand.h"
 };
 
 /* Readable from every room of order. Tests set its members directly. */

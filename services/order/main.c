@@ -8,13 +8,9 @@
 extern const struct tf_embedded order_migrations[], order_redis_libraries[];
 
 static const struct tf_setting settings[] = {
-#define TF_INT(name, fallback, min, max, help) TF_SETTING_ROW_INT(struct order_config, name, fallback, min, max, help)
-#define TF_BOOL(name, fallback, help)          TF_SETTING_ROW_BOOL(struct order_config, name, fallback, help)
-#define TF_TEXT(name, fallback, help)          TF_SETTING_ROW_TEXT(struct order_config, name, fallback, help)
-#include "services/order/config.def"
-#undef TF_INT
-#undef TF_BOOL
-#undef TF_TEXT
+#define TF_CONFIG_DEF  "services/order/config.def"
+#define TF_CONFIG_TYPE struct order_config
+#include "common/chassis/config_expand.h"
 };
 
 int main(int argc, char **argv)

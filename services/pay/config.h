@@ -4,13 +4,8 @@
 #include "common/chassis/settings.h"
 
 struct pay_config {
-#define TF_INT(name, fallback, min, max, help) int64_t name;
-#define TF_BOOL(name, fallback, help)          bool name;
-#define TF_TEXT(name, fallback, help)          const char *name;
-#include "services/pay/config.def"
-#undef TF_INT
-#undef TF_BOOL
-#undef TF_TEXT
+#define TF_CONFIG_DEF "services/pay/config.def"
+#include "common/chassis/config_expand.h"
 };
 
 extern struct pay_config pay_config;

@@ -10,13 +10,9 @@
 extern const struct tf_embedded pay_migrations[];
 
 static const struct tf_setting settings[] = {
-#define TF_INT(name, fallback, min, max, help) TF_SETTING_ROW_INT(struct pay_config, name, fallback, min, max, help)
-#define TF_BOOL(name, fallback, help)          TF_SETTING_ROW_BOOL(struct pay_config, name, fallback, help)
-#define TF_TEXT(name, fallback, help)          TF_SETTING_ROW_TEXT(struct pay_config, name, fallback, help)
-#include "services/pay/config.def"
-#undef TF_INT
-#undef TF_BOOL
-#undef TF_TEXT
+#define TF_CONFIG_DEF  "services/pay/config.def"
+#define TF_CONFIG_TYPE struct pay_config
+#include "common/chassis/config_expand.h"
 };
 
 static struct pay_state state;

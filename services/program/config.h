@@ -4,13 +4,8 @@
 #include "common/chassis/settings.h"
 
 struct program_config {
-#define TF_INT(name, fallback, min, max, help) int64_t name;
-#define TF_BOOL(name, fallback, help)          bool name;
-#define TF_TEXT(name, fallback, help)          const char *name;
-#include "services/program/config.def"
-#undef TF_INT
-#undef TF_BOOL
-#undef TF_TEXT
+#define TF_CONFIG_DEF "services/program/config.def"
+#include "common/chassis/config_expand.h"
 };
 
 extern struct program_config program_config;

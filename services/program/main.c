@@ -7,13 +7,9 @@
 extern const struct tf_embedded program_migrations[];
 
 static const struct tf_setting settings[] = {
-#define TF_INT(name, fallback, min, max, help) TF_SETTING_ROW_INT(struct program_config, name, fallback, min, max, help)
-#define TF_BOOL(name, fallback, help)          TF_SETTING_ROW_BOOL(struct program_config, name, fallback, help)
-#define TF_TEXT(name, fallback, help)          TF_SETTING_ROW_TEXT(struct program_config, name, fallback, help)
-#include "services/program/config.def"
-#undef TF_INT
-#undef TF_BOOL
-#undef TF_TEXT
+#define TF_CONFIG_DEF  "services/program/config.def"
+#define TF_CONFIG_TYPE struct program_config
+#include "common/chassis/config_expand.h"
 };
 
 int main(int argc, char **argv)

@@ -12,13 +12,9 @@
 extern const struct tf_embedded user_migrations[];
 
 static const struct tf_setting settings[] = {
-#define TF_INT(name, fallback, min, max, help) TF_SETTING_ROW_INT(struct user_config, name, fallback, min, max, help)
-#define TF_BOOL(name, fallback, help)          TF_SETTING_ROW_BOOL(struct user_config, name, fallback, help)
-#define TF_TEXT(name, fallback, help)          TF_SETTING_ROW_TEXT(struct user_config, name, fallback, help)
-#include "services/user/config.def"
-#undef TF_INT
-#undef TF_BOOL
-#undef TF_TEXT
+#define TF_CONFIG_DEF  "services/user/config.def"
+#define TF_CONFIG_TYPE struct user_config
+#include "common/chassis/config_expand.h"
 };
 
 static tf_code read_keys(tf_ctx *ctx, struct user_state *state)

@@ -42,7 +42,7 @@ static void test_take(void **state)
         snprintf(copy, sizeof(copy), "%s", cases[i].arguments);
         for (char *word = strtok(copy, " "); word; word = strtok(NULL, " "))
             argv[argc++] = word;
-        taken = tf_command_take(&argc, argv, &command, &error);
+        taken = tf_command_take(TF_USES_PG | TF_USES_REDIS | TF_USES_BUS, &argc, argv, &command, &error);
         CHECK(cases[i].row, taken == (strcmp(cases[i].rest, "-") != 0));
         CHECK(cases[i].row, taken || strstr(error, "--dead-letters takes"));
         if (!taken) continue;
@@ -58,9 +58,45 @@ static void test_take(void **state)
     }
 }
 
+/* What a service does not have is no command, and not listed. */
+static void test_uses(void **state)
+{
+    static const struct {
+        const char *row, *argument;
+        unsigned uses;
+        int n_listed;
+        enum tf_command_kind kind;
+    } cases[] = {
+        {"no stores, migrate", "--migrate", 0, 0, TF_COMMAND_SERVE},
+        {"no stores, letters", "--dead-letters", 0, 0, TF_COMMAND_SERVE},
+        {"database only, migrate", "--migrate", TF_USES_PG | TF_USES_IDS, 1, TF_COMMAND_MIGRATE},
+        {"database only, letters", "--dead-letters", TF_USES_PG | TF_USES_IDS, 1, TF_COMMAND_SERVE},
+        {"all, letters", "--dead-letters", TF_USES_PG | TF_USES_REDIS | TF_USES_BUS, 4, TF_COMMAND_LIST},
+    };
+
+    (void)state;
+    for (size_t i = 0; i < TF_COUNT(cases); i++) {
+        char program[] = "tf-test", argument[32], verb[] = "list", *argv[] = {program, argument, verb, NULL};
+        struct tf_settings_command listed[TF_COMMANDS_MAX];
+        struct tf_command command = {0};
+        const char *error = NULL;
+        int argc = strcmp(cases[i].argument, "--migrate") == 0 ? 2 : 3, n = 0;
+
+        snprintf(argument, sizeof(argument), "%s", cases[i].argument);
+        argv[argc] = NULL;
+        CHECK(cases[i].row, tf_command_take(cases[i].uses, &argc, argv, &command, &error));
+        CHECK(cases[i].row, command.kind == cases[i].kind);
+        CHECK(cases[i].row, (argc == 1) == (cases[i].kind != TF_COMMAND_SERVE)); /* else it is still there */
+        tf_command_help(cases[i].uses, listed);
+        while (listed[n].form)
+            n++;
+        CHECK(cases[i].row, n == cases[i].n_listed);
+    }
+}
+
 int main(void)
 {
-    const struct CMUnitTest tests[] = {cmocka_unit_test(test_take)};
+    const struct CMUnitTest tests[] = {cmocka_unit_test(test_take), cmocka_unit_test(test_uses)};
 
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
