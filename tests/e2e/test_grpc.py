@@ -1,5 +1,10 @@
-"""The services over gRPC with a client that is not ours: health, unknown methods, identity."""
+"""The services over gRPC with a client that is not ours: health, unknown methods, identity, bounds, and callers that leave."""
 
+import hashlib
+import hmac
+import resource
+import socket
+import threading
 import time
 
 import grpc
@@ -55,25 +60,120 @@ def test_no_call_without_identity(service, token):
     assert error.value.code() == grpc.StatusCode.UNAUTHENTICATED
 
 
-def test_malformed_message_is_refused(service, local):
-    """Bytes that are no message: refused, and the connection goes on."""
-    import hashlib
-    import hmac
-
+@pytest.fixture
+def seal(local):
+    """An identity token as the gateway makes it; changes to it by name."""
     from ticketflow.options.v1 import options_pb2
 
-    name, channel = service
-    identity = options_pb2.Identity(caller="gateway", audience=name, expires_unix_ms=int(time.time() * 1000) + 20000, user_id=7).SerializeToString()
     key = (local.home / "secrets" / "internal.key").read_bytes()
-    token = identity + hmac.new(key, identity, hashlib.sha256).digest()
+
+    def make(audience, key=key, seconds=20, **fields):
+        expires = int((time.time() + seconds) * 1000)
+        identity = options_pb2.Identity(**({"caller": "gateway", "user_id": 7} | fields), audience=audience, expires_unix_ms=expires).SerializeToString()
+        return identity + hmac.new(key, identity, hashlib.sha256).digest()
+
+    return make
+
+
+def refusal(channel, path, data=b"", token=None, timeout=5, metadata=()):
+    """The error's code: the call must fail."""
+    if token is not None:
+        metadata = (("tf-identity-bin", token), *metadata)
     with pytest.raises(grpc.RpcError) as error:
-        raw_call(channel, f"/{SERVICES[name]}/{CALLS[name]}", b"\xff\xff\xff\xff", metadata=(("tf-identity-bin", token),))
+        raw_call(channel, path, data, metadata=metadata, timeout=timeout)
+    return error.value.code()
+
+
+def test_tokens_that_do_not_pass(service, seal):
+    name, channel = service
+    path = f"/{SERVICES[name]}/{CALLS[name]}"
+    good = seal(name)
+    assert refusal(channel, path, b"\xff", good) == grpc.StatusCode.INVALID_ARGUMENT  # past the door, then not a message
+    tampered = bytearray(good)
+    tampered[3] ^= 1
+    for what, token in {
+        "tampered": bytes(tampered),
+        "cut": good[:-1],
+        "longer": good + b"x",
+        "run out": seal(name, seconds=-60),
+        "valid for too long": seal(name, seconds=3600),
+        "another key": seal(name, key=b"k" * 32),
+        "another service": seal("pay" if name != "pay" else "user"),
+    }.items():
+        assert refusal(channel, path, b"\xff", token) == grpc.StatusCode.UNAUTHENTICATED, what
+
+
+def test_what_is_too_large(service, seal, local):
+    """A message or metadata past the limit: refused before anything is done, and the service goes on. For metadata the library may close the connection."""
+    name, channel = service
+    path = f"/{SERVICES[name]}/{CALLS[name]}"
+    assert refusal(channel, path, b"\x00" * (64 << 20), seal(name), timeout=20) == grpc.StatusCode.RESOURCE_EXHAUSTED
+    assert raw_call(channel, "/grpc.health.v1.Health/Check") == SERVING
+    with grpc.insecure_channel(f"127.0.0.1:{local.base_port + PORTS[name]}", options=[("grpc.use_local_subchannel_pool", 1)]) as another:
+        assert refusal(another, path, metadata=(("x-padding", "a" * 100_000),)) == grpc.StatusCode.RESOURCE_EXHAUSTED
+    assert raw_call(channel, "/grpc.health.v1.Health/Check") == SERVING
+
+
+def test_callers_that_leave(service, seal):
+    """Hundreds of calls that are cancelled at once, or whose time is over before they arrive, hold nothing up."""
+    name, channel = service
+    path = f"/{SERVICES[name]}/{CALLS[name]}"
+    call = channel.unary_unary(path, request_serializer=lambda b: b, response_deserializer=lambda b: b)
+    metadata = (("tf-identity-bin", seal(name)),)
+    for _ in range(300):
+        call.future(b"", metadata=metadata, timeout=10).cancel()
+        call.future(b"", metadata=metadata, timeout=0.0001)
+    began = time.monotonic()
+    assert raw_call(channel, "/grpc.health.v1.Health/Check") == SERVING
+    assert refusal(channel, path, b"\xff", seal(name)) == grpc.StatusCode.INVALID_ARGUMENT
+    assert time.monotonic() - began < 2
+
+
+def test_health_watch(service):
+    """A watch says how it stands at once, and stays open; it costs the service no worker."""
+    _, channel = service
+    watch = channel.unary_stream("/grpc.health.v1.Health/Watch", request_serializer=lambda b: b, response_deserializer=lambda b: b)
+    streams = [watch(b"", timeout=30) for _ in range(40)]
+    assert [next(stream) for stream in streams] == [SERVING] * 40
+    began = time.monotonic()
+    assert refusal(channel, "/no.such.Service/Call") == grpc.StatusCode.UNIMPLEMENTED
+    assert time.monotonic() - began < 1
+    ended = threading.Event()
+    assert streams[0].add_callback(ended.set)
+    assert not ended.wait(0.5)
+    for stream in streams:
+        stream.cancel()
+
+
+def test_connections_opened_and_left(service, local):
+    """Thousands of connections on which nothing is said hinder nobody; the service closes them by itself."""
+    name, _ = service
+    port = local.base_port + PORTS[name]
+    count = 2000
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    if soft < count + 500:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (min(hard, count + 500), hard))
+    left = [socket.create_connection(("127.0.0.1", port)) for _ in range(count)]
+    try:
+        with grpc.insecure_channel(f"127.0.0.1:{port}", options=[("grpc.use_local_subchannel_pool", 1)]) as channel:
+            began = time.monotonic()
+            assert raw_call(channel, "/grpc.health.v1.Health/Check") == SERVING
+            assert time.monotonic() - began < 3
+        for connection in left:
+            connection.settimeout(20)
+            while connection.recv(4096):  # the service's settings come first, then the end
+                pass
+    finally:
+        for connection in left:
+            connection.close()
+
+
+def test_malformed_message_is_refused(service, seal):
+    """Bytes that are no message: refused with details, and the connection goes on."""
+    name, channel = service
+    with pytest.raises(grpc.RpcError) as error:
+        raw_call(channel, f"/{SERVICES[name]}/{CALLS[name]}", b"\xff\xff\xff\xff", metadata=(("tf-identity-bin", seal(name)),))
     assert error.value.code() == grpc.StatusCode.INVALID_ARGUMENT
     details = dict(error.value.trailing_metadata())
     assert "grpc-status-details-bin" in details
-    # The same identity at another service is refused: it is bound to its audience.
-    other = "pay" if name != "pay" else "user"
-    with grpc.insecure_channel(f"127.0.0.1:{local.base_port + PORTS[other]}") as elsewhere:
-        with pytest.raises(grpc.RpcError) as error:
-            raw_call(elsewhere, f"/{SERVICES[other]}/{CALLS[other]}", metadata=(("tf-identity-bin", token),))
-        assert error.value.code() == grpc.StatusCode.UNAUTHENTICATED
+    assert raw_call(channel, "/grpc.health.v1.Health/Check") == SERVING
