@@ -242,7 +242,8 @@ static void an_asynchronous_call_to_a_dead_server_is_told(void **state)
 
 static void the_end_tells_everybody(void **state)
 {
-    struct tf_redis_config config = {.address = address, .connect_timeout_ms = 500, .queue_max = QUEUE};
+    struct tf_redis_config config = {
+        .address = address, .password = redis_password(), .connect_timeout_ms = 500, .queue_max = QUEUE};
     tf_redis *own = tf_redis_new(&config);
     struct told told = {0};
     tf_redis_cmd cmd;
