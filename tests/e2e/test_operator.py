@@ -287,6 +287,32 @@ def contents(database, ref):
     }  # fmt: skip
 
 
+def test_a_rehearsal_tells_what_an_import_would_do(operator, nobody, database):
+    ref = new_ref()
+    document, rehearsal = abroad(ref), {"validate_only": "true"}
+    city = document["venues"][0]["city"]["en"]
+    before = stored(database)
+
+    def rehearse(document):
+        return {o["kind"]: (o["outcome"].removeprefix("OUTCOME_"), o["id"]) for o in operator.call("POST", "/v1/admin/imports", document, params=rehearsal)["objects"]}
+
+    assert set(rehearse(document).values()) == {("CREATED", "0")}
+    assert stored(database) == before and nobody.get("/v1/programs", params={"city": city})["programs"] == []
+    with pytest.raises(Refused) as refused:
+        operator.call("POST", "/v1/admin/imports", edit((f"{SHOW}/plan", "garden"))(abroad(ref)), params=rehearsal)
+    assert refused.value.problem["field"] == f"{SHOW}/plan"
+
+    objects = import_document(operator, document)
+    kept = contents(database, ref)
+    told = rehearse(edit(("/programs/0/title/en", "Summer Gala"), (f"{SHOW}/tiers/2/price", 45))(document))
+    assert {kind: outcome for kind, (outcome, _) in told.items()} == {"organiser": "UNCHANGED", "venue": "UNCHANGED", "plan": "UNCHANGED", "program": "CHANGED", "show": "CHANGED"}
+    assert told["show"][1] == objects["show", "night-1"]["id"]
+    assert contents(database, ref) == kept
+    with pytest.raises(Refused) as refused:  # what only the stored show forbids
+        operator.call("POST", "/v1/admin/imports", edit((f"{SHOW}/currency", "EUR"))(abroad(ref)), params=rehearsal)
+    assert refused.value.problem["field"] == f"{SHOW}/currency"
+
+
 def test_a_faulty_change_of_a_stored_file_changes_nothing(operator, nobody, database):
     """Each object of the file differs from the stored one, and only the last has a fault: what came before it is rolled back."""
     ref = new_ref()

@@ -13,7 +13,7 @@ tf_code import_catalogue(tf_ctx *ctx, const ImportCatalogueRequest *request, Imp
     if (!request->document || request->document->data.len == 0)
         return tf_fail_field(ctx, "", "the body is empty: it must be a catalogue file");
     code = import_run(ctx, request->document->data.data, request->document->data.len, program_config.hold_floor_s,
-                      &result);
+                      request->validate_only, &result);
     if (code) return code;
 
     if (result.published) tf_bus_wake(tf_app_bus(ctx->app));

@@ -47,7 +47,9 @@ static tf_code import_attempt(tf_pg_conn *conn, tf_ctx *ctx, void *arg)
         tf_error_clear(ctx); /* what followed from the fault is not the cause */
         return faults_fail(ctx, &import->faults);
     }
-    return code;
+    if (code || !import->validate_only) return code;
+    import->rehearsed = true;
+    return TF_INTERNAL; /* any code rolls back; document_import knows that this one is no failure */
 }
 
 /* Strings of the result into the caller's memory. */
@@ -58,20 +60,21 @@ static tf_code result_copy(tf_ctx *ctx, const struct import_tx *import, struct i
     if (!objects) return tf_fail(ctx, TF_INTERNAL, "no memory for the result");
     for (size_t i = 0; i < import->n_imported; i++) {
         objects[i] = import->imported[i];
+        if (import->validate_only && objects[i].outcome == OUTCOME_CREATED) objects[i].id = 0;
         objects[i].ref = tf_arena_strdup(ctx->arena, objects[i].ref);
         if (!objects[i].ref) return tf_fail(ctx, TF_INTERNAL, "no memory for the result");
     }
-    *ret_result =
-        (struct import_result){.n = import->n_imported, .objects = objects, .published = import->n_published > 0};
+    *ret_result = (struct import_result){
+        .n = import->n_imported, .objects = objects, .published = import->n_published > 0 && !import->validate_only};
     return TF_OK;
 }
 
 static tf_code document_import(tf_ctx *ctx, tf_ctx *scratch, const void *data, size_t size, int64_t hold_floor_s,
-                               struct import_result *ret_result)
+                               bool validate_only, struct import_result *ret_result)
 {
     tf_cleanup(tf_json_freep) tf_json *document = NULL;
     struct catalogue catalogue;
-    struct import_tx import = {.catalogue = &catalogue};
+    struct import_tx import = {.catalogue = &catalogue, .validate_only = validate_only};
     struct reading r = {.arena = scratch->arena, .faults = &import.faults};
     const char *error = NULL;
     tf_code code;
@@ -88,23 +91,24 @@ static tf_code document_import(tf_ctx *ctx, tf_ctx *scratch, const void *data, s
     if (!catalogue_read(&r, document, hold_floor_s, &catalogue)) return faults_fail(scratch, &import.faults);
 
     code = tf_pg_tx(scratch, tf_app_pg(ctx->app), import_attempt, &import);
-    if (code) return code;
+    if (code && !import.rehearsed) return code;
 
     return result_copy(ctx, &import, ret_result);
 }
 
-static tf_code import_in_turn(tf_ctx *ctx, const void *data, size_t size, int64_t hold_floor_s,
+static tf_code import_in_turn(tf_ctx *ctx, const void *data, size_t size, int64_t hold_floor_s, bool validate_only,
                               struct import_result *ret_result)
 {
     tf_ctx scratch;
     tf_code code = scratch_begin(ctx, &scratch, IMPORT_ARENA_BYTES);
 
     if (code) return code;
-    code = document_import(ctx, &scratch, data, size, hold_floor_s, ret_result);
+    code = document_import(ctx, &scratch, data, size, hold_floor_s, validate_only, ret_result);
     return scratch_end(ctx, &scratch, code);
 }
 
-tf_code import_run(tf_ctx *ctx, const void *data, size_t size, int64_t hold_floor_s, struct import_result *ret_result)
+tf_code import_run(tf_ctx *ctx, const void *data, size_t size, int64_t hold_floor_s, bool validate_only,
+                   struct import_result *ret_result)
 {
     tf_code code;
 
@@ -112,7 +116,7 @@ tf_code import_run(tf_ctx *ctx, const void *data, size_t size, int64_t hold_floo
     code = turn_take(ctx, size);
     if (code) return code;
 
-    code = import_in_turn(ctx, data, size, hold_floor_s, ret_result);
+    code = import_in_turn(ctx, data, size, hold_floor_s, validate_only, ret_result);
     turn_give();
     return code;
 }

@@ -138,6 +138,8 @@ static tf_code drafts_check(struct import_tx *t, const struct path *at, int64_t 
         for (size_t k = 0; k < t->catalogue->n_shows && !in_file; k++)
             in_file = strcmp(t->catalogue->shows[k].show.ref, drafts[i].ref) == 0;
         if (in_file || !show) continue;
+        code = tf_ctx_check(t->ctx);
+        if (code) return code;
         faults_init(&faults, t->ctx->arena);
         if (stored_show_read(&r, drafts[i].document, &json, show) && painting_make(&r, NULL, show, plan, &painting))
             continue;
@@ -354,7 +356,11 @@ static tf_code attempt_begin(tf_pg_conn *conn, tf_ctx *ctx, struct import_tx *t)
     tf_arena *arena = ctx->arena;
     size_t n_objects = c->n_organisers + c->n_venues + c->n_plans + c->n_programs + c->n_shows;
 
-    *t = (struct import_tx){.catalogue = c, .conn = conn, .ctx = ctx, .now = ctx->clock->wall_us(ctx->clock)};
+    *t = (struct import_tx){.catalogue = c,
+                            .validate_only = t->validate_only,
+                            .conn = conn,
+                            .ctx = ctx,
+                            .now = ctx->clock->wall_us(ctx->clock)};
     faults_init(&t->faults, arena);
     if (!(ctx->identity.roles & TF_ROLE_PLATFORM_OPERATOR)) {
         t->own_organiser_id = ctx->identity.organiser_id;

@@ -6,9 +6,11 @@
 
 struct import_tx {
     const struct catalogue *catalogue; /* set by the caller, with faults empty */
+    bool validate_only;                /* set by the caller: to be rolled back */
     struct faults faults;
 
     /* Set by each attempt. */
+    bool rehearsed; /* validate_only: the attempt went well and was rolled back */
     tf_pg_conn *conn;
     tf_ctx *ctx;
     tf_time now;
