@@ -1,6 +1,6 @@
 /* ListOrders: the caller's orders, newest first. */
+#include "common/base/page_token.h"
 #include "common/rpc/pb_time.h"
-#include "services/order/domain/page_token.h"
 #include "services/order/domain/window.h"
 #include "services/order/handlers/views.h"
 #include "services/order/order.h"
@@ -19,7 +19,7 @@ static tf_code read_token(tf_ctx *ctx, const ListOrdersRequest *request, int64_t
 
     *ret_before = INT64_MAX;
     if (!*request->page_token) return TF_OK;
-    code = page_token_read(ctx, request->page_token, TOKEN_KIND, values, TOKEN_VALUES);
+    code = tf_page_token_read(ctx, request->page_token, TOKEN_KIND, values, TOKEN_VALUES);
     if (code) return code;
     if (values[TOKEN_FILTER] != (int64_t)request->filter)
         return tf_fail_field(ctx, "page_token", "of a list with another filter");
@@ -39,7 +39,7 @@ tf_code list_orders(tf_ctx *ctx, const ListOrdersRequest *request, ListOrdersRes
 
     if ((int)request->filter < ORDER_FILTER_UNSPECIFIED || (int)request->filter > ORDER_FILTER_CANCELLED)
         return tf_fail_field(ctx, "filter", "not a filter");
-    code = page_size_read(ctx, request->page_size, PAGE_SIZE, PAGE_SIZE_MAX, &size);
+    code = tf_page_size_read(ctx, request->page_size, PAGE_SIZE, PAGE_SIZE_MAX, &size);
     if (code) return code;
 
     code = read_token(ctx, request, &before);
@@ -53,7 +53,7 @@ tf_code list_orders(tf_ctx *ctx, const ListOrdersRequest *request, ListOrdersRes
             [TOKEN_FILTER] = (int64_t)request->filter, [TOKEN_BEFORE] = order_nos[size - 1]};
 
         n = (size_t)size;
-        response->next_page_token = (char *)page_token_make(ctx->arena, TOKEN_KIND, values, TOKEN_VALUES);
+        response->next_page_token = tf_page_token_make(ctx->arena, TOKEN_KIND, values, TOKEN_VALUES);
         if (!response->next_page_token) return view_done(ctx);
     }
     response->server_time = tf_pb_time(ctx->arena, now);

@@ -1,5 +1,5 @@
 /* ListTickets: the caller's tickets of paid orders, the soonest show first, shows that are over last. */
-#include "services/order/domain/page_token.h"
+#include "common/base/page_token.h"
 #include "services/order/domain/window.h"
 #include "services/order/handlers/views.h"
 #include "services/order/order.h"
@@ -18,7 +18,7 @@ static tf_code read_token(tf_ctx *ctx, const char *token, struct ticket_position
     *ret_after = (struct ticket_position){0};
     *ret_over_before = order_now(ctx) - (tf_time)SHOW_OVER_AFTER_S * TF_US_PER_S;
     if (!*token) return TF_OK;
-    code = page_token_read(ctx, token, TOKEN_KIND, values, TOKEN_VALUES);
+    code = tf_page_token_read(ctx, token, TOKEN_KIND, values, TOKEN_VALUES);
     if (code) return code;
     if (values[TOKEN_OVER_BEFORE] < 0 || values[TOKEN_OVER_BEFORE] > *ret_over_before)
         return tf_fail_field(ctx, "page_token", "not a token of this list");
@@ -40,7 +40,7 @@ tf_code list_tickets(tf_ctx *ctx, const ListTicketsRequest *request, ListTickets
     int size;
     tf_code code;
 
-    code = page_size_read(ctx, request->page_size, PAGE_SIZE, PAGE_SIZE_MAX, &size);
+    code = tf_page_size_read(ctx, request->page_size, PAGE_SIZE, PAGE_SIZE_MAX, &size);
     if (code) return code;
 
     code = read_token(ctx, request->page_token, &after, &over_before);
@@ -57,7 +57,7 @@ tf_code list_tickets(tf_ctx *ctx, const ListTicketsRequest *request, ListTickets
                                               [TOKEN_TICKET] = last->ticket.ticket_id};
 
         n = (size_t)size;
-        response->next_page_token = (char *)page_token_make(ctx->arena, TOKEN_KIND, values, TOKEN_VALUES);
+        response->next_page_token = tf_page_token_make(ctx->arena, TOKEN_KIND, values, TOKEN_VALUES);
         if (!response->next_page_token) return view_done(ctx);
     }
 

@@ -1,43 +1,36 @@
 /* ListPrograms: what is on, soonest first, a page at a time. */
-#include "common/base/text.h"
+#include "common/base/page_token.h"
 #include "common/chassis/service.h"
 #include "services/program/domain/show_time.h"
 #include "services/program/handlers/answer.h"
 #include "ticketflow/program/v1/program.server.h"
 
-#include <inttypes.h>
-#include <stdio.h>
 #include <string.h>
 
-enum { PAGE_DEFAULT = 20, PAGE_MAX = 100, FILTER_MAX = 200 };
+enum { PAGE_DEFAULT = 20, PAGE_MAX = 100, FILTER_MAX = 200, TOKEN_KIND = 1 };
 
-/* ---- page tokens: "start.program_id" of the last row, in base64url ----------------------------------------------- */
+/* ---- page tokens: where the last row stands ---------------------------------------------------------------------- */
+
+enum { TOKEN_START, TOKEN_PROGRAM, TOKEN_VALUES };
 
 static tf_code token_read(tf_ctx *ctx, const char *token, struct program_filter *filter)
 {
-    size_t size;
-    char *text, *dot;
+    int64_t values[TOKEN_VALUES] = {0}; /* no show is planned before 1970 */
+    tf_code code = *token ? tf_page_token_read(ctx, token, TOKEN_KIND, values, TOKEN_VALUES) : TF_OK;
 
-    filter->after_start = 0; /* no show is planned before 1970 */
-    filter->after_program_id = 0;
-    if (!*token) return TF_OK;
-    text = tf_base64_decode(ctx->arena, token, strlen(token), true, &size);
-    text = text ? tf_arena_strndup(ctx->arena, text, size) : NULL;
-    dot = text ? strchr(text, '.') : NULL;
-    if (!dot) return tf_fail_field(ctx, "page_token", "is not a token of this list");
-    *dot = '\0';
-    if (!tf_parse_int64(text, &filter->after_start) || !tf_parse_int64(dot + 1, &filter->after_program_id) ||
-        filter->after_start < 0 || filter->after_start > INT64_MAX / 4)
+    if (code) return code;
+    if (values[TOKEN_START] < 0 || values[TOKEN_START] > INT64_MAX / 4)
         return tf_fail_field(ctx, "page_token", "is not a token of this list");
+    filter->after_start = values[TOKEN_START];
+    filter->after_program_id = values[TOKEN_PROGRAM];
     return TF_OK;
 }
 
 static char *token_write(tf_ctx *ctx, const struct program_key *last)
 {
-    char text[64];
-    int n = snprintf(text, sizeof(text), "%" PRId64 ".%" PRId64, last->start, last->program_id);
+    const int64_t values[TOKEN_VALUES] = {[TOKEN_START] = last->start, [TOKEN_PROGRAM] = last->program_id};
 
-    return answer_text(tf_base64_encode(ctx->arena, text, (size_t)n, true));
+    return answer_text(tf_page_token_make(ctx->arena, TOKEN_KIND, values, TOKEN_VALUES));
 }
 
 /* ---- the request ------------------------------------------------------------------------------------------------ */
@@ -53,14 +46,14 @@ static tf_code filter_read(tf_ctx *ctx, const ListProgramsRequest *request, stru
 {
     tf_code code;
 
-    *filter = (struct program_filter){.now = answer_now(ctx), .limit = request->page_size};
+    *filter = (struct program_filter){.now = answer_now(ctx)};
     if (strlen(request->city) > FILTER_MAX) return tf_fail_field(ctx, "city", "is too long");
     if (strlen(request->category) > FILTER_MAX) return tf_fail_field(ctx, "category", "is too long");
     filter->city = *request->city ? request->city : NULL;
     filter->category = *request->category ? request->category : NULL;
-    if (filter->limit == 0) filter->limit = PAGE_DEFAULT;
-    if (filter->limit < 1 || filter->limit > PAGE_MAX)
-        return tf_fail_field(ctx, "page_size", "must be from 1 to %d", PAGE_MAX);
+    code = tf_page_size_read(ctx, request->page_size, PAGE_DEFAULT, PAGE_MAX, &filter->limit);
+    if (code) return code;
+
     code = date_read(ctx, "from_date", request->from_date, &filter->from_date);
     if (code) return code;
 

@@ -1,5 +1,5 @@
 /* base64url of: version u8 = 1, kind u8, then the values as big-endian 64-bit integers. */
-#include "services/order/domain/page_token.h"
+#include "common/base/page_token.h"
 
 #include "common/base/text.h"
 
@@ -7,12 +7,12 @@
 
 enum { TOKEN_VERSION = 1, HEADER_BYTES = 2, VALUE_BYTES = 8 };
 
-const char *page_token_make(tf_arena *arena, int kind, const int64_t *values, int n)
+char *tf_page_token_make(tf_arena *arena, int kind, const int64_t *values, int n)
 {
-    unsigned char raw[HEADER_BYTES + PAGE_TOKEN_VALUES_MAX * VALUE_BYTES];
+    unsigned char raw[HEADER_BYTES + TF_PAGE_TOKEN_VALUES_MAX * VALUE_BYTES];
     size_t size = HEADER_BYTES;
 
-    TF_ASSERT(n >= 1 && n <= PAGE_TOKEN_VALUES_MAX);
+    TF_ASSERT(n >= 1 && n <= TF_PAGE_TOKEN_VALUES_MAX);
     raw[0] = TOKEN_VERSION;
     raw[1] = (unsigned char)kind;
     for (int i = 0; i < n; i++)
@@ -21,13 +21,13 @@ const char *page_token_make(tf_arena *arena, int kind, const int64_t *values, in
     return tf_base64_encode(arena, raw, size, true);
 }
 
-tf_code page_token_read(tf_ctx *ctx, const char *token, int kind, int64_t *ret_values, int n)
+tf_code tf_page_token_read(tf_ctx *ctx, const char *token, int kind, int64_t *ret_values, int n)
 {
     size_t size = 0, length = strlen(token);
     const unsigned char *raw;
 
-    TF_ASSERT(n >= 1 && n <= PAGE_TOKEN_VALUES_MAX);
-    raw = length <= 2 * (HEADER_BYTES + PAGE_TOKEN_VALUES_MAX * VALUE_BYTES)
+    TF_ASSERT(n >= 1 && n <= TF_PAGE_TOKEN_VALUES_MAX);
+    raw = length <= 2 * (HEADER_BYTES + TF_PAGE_TOKEN_VALUES_MAX * VALUE_BYTES)
               ? tf_base64_decode(ctx->arena, token, length, true, &size)
               : NULL;
     if (!raw || size != HEADER_BYTES + (size_t)n * VALUE_BYTES || raw[0] != TOKEN_VERSION || raw[1] != kind)
@@ -42,7 +42,7 @@ tf_code page_token_read(tf_ctx *ctx, const char *token, int kind, int64_t *ret_v
     return TF_OK;
 }
 
-tf_code page_size_read(tf_ctx *ctx, int32_t asked, int fallback, int max, int *ret_size)
+tf_code tf_page_size_read(tf_ctx *ctx, int32_t asked, int fallback, int max, int *ret_size)
 {
     if (asked < 0 || asked > max) return tf_fail_field(ctx, "page_size", "1 to %d, or 0 for %d", max, fallback);
     *ret_size = asked ? asked : fallback;
