@@ -3,8 +3,9 @@
 
 #include "common/base/ctx.h"
 #include "common/chassis/service.h"
-#include "services/order/sale/sale.h"
+#include "services/order/inventory/inventory.h"
 
+#include <stdatomic.h>
 #include <stdint.h>
 #include <sys/types.h>
 
@@ -21,8 +22,34 @@ void bench_check(tf_ctx *ctx, tf_code code, const char *what);
 
 /* ---- the measurements; each reports its figures ---- */
 void bench_hold(struct bench *b);
+void bench_inventory(struct bench *b);
 void bench_commit(struct bench *b);
 void bench_purchase(struct bench *b);
+
+/* ---- volley.c ---- */
+enum { SHOT_PLACES_MAX = 6 };
+/* One purchase: chosen places, or the best `count` of tier 1. */
+struct shot {
+    int count;
+    int32_t places[SHOT_PLACES_MAX];
+    int n_places; /* 0: best available */
+};
+struct volley {
+    struct bench *b;
+    struct sale *sale;
+    const struct shot *shots;
+    int n;
+    int64_t *orders; /* n; of each shot; 0: refused */
+    atomic_int next;
+    _Atomic int64_t epoch; /* of the decisions */
+};
+/* All shots; how many were granted. */
+int volley_fire(struct volley *v);
+/* Frees what the orders hold, by settling; how many there were. */
+int volley_give_back(const struct volley *v);
+/* Aims n shots at free places at random spots, each at `runs` runs of `length` neighbours; fewer than n when no more
+ * were found. */
+int volley_choose(struct bench *b, struct sale *sale, struct shot *shots, int n, int runs, int length);
 
 /* ---- report.c ---- */
 enum { BENCH_RUNS = 3 };

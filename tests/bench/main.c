@@ -32,7 +32,8 @@ void bench_check(tf_ctx *ctx, tf_code code, const char *what)
 static const struct {
     const char *name;
     void (*run)(struct bench *b);
-} benches[] = {{"hold", bench_hold}, {"commit", bench_commit}, {"purchase", bench_purchase}};
+} benches[] = {
+    {"hold", bench_hold}, {"inventory", bench_inventory}, {"commit", bench_commit}, {"purchase", bench_purchase}};
 
 int main(int argc, char **argv)
 {
@@ -54,7 +55,7 @@ int main(int argc, char **argv)
             measure = NULL;
     }
     if (!measure || !b.home || !b.base_port || !tf_crypto_init()) {
-        fputs("usage: tf-bench hold|commit|purchase --home DIR --base-port N [--json FILE]\n", stderr);
+        fputs("usage: tf-bench hold|inventory|commit|purchase --home DIR --base-port N [--json FILE]\n", stderr);
         return 64;
     }
     tf_log_start("bench", "warn");

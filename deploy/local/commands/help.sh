@@ -20,7 +20,7 @@ usage: ./ticketflow COMMAND [ARGUMENT…]
   demo                 a purchase, each request and answer printed
   check [--json]       compare PostgreSQL, Redis and the provider's books
   test [SUITE…]        run the tests (unit, integration, e2e, fuzz) on servers of their own
-  bench [NAME…]        measure (hold, commit, purchase) on a private installation; --json FILE keeps the figures
+  bench [NAME…]        measure (hold, inventory, commit, purchase) on a private installation; --json FILE keeps the figures
   service NAME ARG…    a service's own command, say: service order --dead-letters list
   docs                 make the references of API, errors and settings (Markdown), say where they are
   help [COMMAND]       this page, or a command's; so does COMMAND --help
