@@ -26,6 +26,7 @@ enum {
     OUT_BYTES_MAX = 256 * 1024,            /* unsent bytes beyond which flights stay in the queue */
     RECONNECT_AGE_US = 100 * TF_US_PER_MS, /* a connection younger than this is as new as anyone can ask for */
     DO_ARGS_MAX = 64,
+    QUEUE_BYTES_MAX = 64 * 1024 * 1024, /* of commands queued or in flight, beside a single larger one */
 };
 
 static tf_counter commands_total =
@@ -40,7 +41,7 @@ struct tf_redis {
     pthread_t thread;
     int wake_fd; /* written only while the thread sleeps */
     size_t queue_max;
-    _Atomic size_t commands; /* queued or in flight */
+    _Atomic size_t commands, bytes; /* queued or in flight */
     _Atomic bool up;
     _Atomic uint64_t connection;
 
@@ -70,10 +71,25 @@ struct tf_redis {
 
 /* ---- flights --------------------------------------------------------------------------------------------------- */
 
+/* False: as much waits as may. */
+static bool take_room(tf_redis *redis, const struct tf_redis_flight *flight)
+{
+    size_t commands = atomic_fetch_add(&redis->commands, flight->n) + flight->n;
+    size_t before = atomic_fetch_add(&redis->bytes, flight->size);
+
+    return commands <= redis->queue_max && (!before || before + flight->size <= QUEUE_BYTES_MAX);
+}
+
+static void give_room(tf_redis *redis, const struct tf_redis_flight *flight)
+{
+    atomic_fetch_sub(&redis->commands, flight->n);
+    atomic_fetch_sub(&redis->bytes, flight->size);
+}
+
 /* The thread is done with it. An asynchronous one is told unless it was told at its deadline. */
 static void flight_finish(tf_redis *redis, struct tf_redis_flight *flight, tf_code code)
 {
-    atomic_fetch_sub(&redis->commands, flight->n);
+    give_room(redis, flight);
     flight->code = code;
     if (atomic_exchange(&flight->state, TF_REDIS_DONE) != TF_REDIS_LEFT) {
         if (flight->done)
@@ -439,8 +455,8 @@ static tf_code enqueue(tf_redis *redis, struct tf_redis_flight *flight)
     bool sleeping = false;
     tf_code code = TF_OK;
 
-    if (atomic_fetch_add(&redis->commands, n) + n > redis->queue_max) {
-        atomic_fetch_sub(&redis->commands, n);
+    if (!take_room(redis, flight)) {
+        give_room(redis, flight);
         return TF_OVERLOADED;
     }
     pthread_mutex_lock(&redis->lock);
@@ -453,7 +469,7 @@ static tf_code enqueue(tf_redis *redis, struct tf_redis_flight *flight)
     }
     pthread_mutex_unlock(&redis->lock);
     if (code)
-        atomic_fetch_sub(&redis->commands, n);
+        give_room(redis, flight); /* it is still ours */
     else
         tf_counter_add(&commands_total, n);
     if (sleeping) wake(redis);
@@ -574,7 +590,7 @@ tf_code tf_redis_do(tf_ctx *ctx, tf_redis *redis, tf_redis_reply **ret_reply, ..
 static void refuse(tf_redis *redis, struct tf_redis_flight *flight, tf_code code)
 {
     flight->code = code;
-    atomic_fetch_add(&redis->commands, flight->n); /* taken off again when it is told */
+    (void)take_room(redis, flight); /* given back when it is told */
     pthread_mutex_lock(&redis->lock);
     tf_redis_flights_push(&redis->refused, flight);
     pthread_mutex_unlock(&redis->lock);

@@ -19,7 +19,7 @@ struct tf_redis_config {
     const char *address;  /* "127.0.0.1:6379" */
     const char *password; /* or NULL */
     int connect_timeout_ms;
-    int queue_max; /* commands waiting or in flight; beyond: TF_OVERLOADED */
+    int queue_max; /* commands waiting or in flight; beyond, or beyond 64 MB of them: TF_OVERLOADED */
     /* Function libraries loaded on every (re)connection with plain FUNCTION LOAD ("already exists" is fine); the
      * library's name carries its version. */
     const struct tf_embedded *libraries;

@@ -207,6 +207,69 @@ static void the_queue_has_a_bound(void **state)
     ASSERT_OK(&ctx, tf_redis_do(&ctx, redis, &reply, "PING", NULL));
 }
 
+enum { LARGE = 1024 * 1024 };
+
+/* A command of a megabyte. */
+static void start_large(struct told *told, int timeout_ms)
+{
+    static char bytes[LARGE];
+    tf_redis_cmd cmd;
+    tf_ctx own;
+
+    tf_ctx_init(&own, "large", 0);
+    tf_redis_cmd_init(&cmd, &own);
+    tf_redis_arg(&cmd, "ECHO");
+    tf_redis_arg_bytes(&cmd, bytes, sizeof(bytes));
+    tf_redis_start(redis, &cmd, tf_mono_us() + (int64_t)timeout_ms * TF_US_PER_MS, tell, told);
+    tf_ctx_done(&own);
+}
+
+/* Of what the kernel took some may have arrived; the rest has surely not happened. */
+static void what_never_left_is_told_from_what_is_unknown(void **state)
+{
+    struct told first = {0}, last[QUEUE / 2] = {0};
+
+    (void)state;
+    proxy_set(proxy, PROXY_FREEZE);
+    start_large(&first, 4000);
+    for (size_t i = 0; i < TF_COUNT(last); i++)
+        start_large(&last[i], 4000);
+    sleep_ms(100);
+    assert_int_equal(first.n, 0);
+    proxy_set(proxy, PROXY_REFUSE);
+    for (size_t i = 0; i < TF_COUNT(last); i++)
+        wait_until(one_told, &last[i], 2000, "a call when the connection is lost");
+    assert_int_equal(first.unknown, 1);
+    assert_int_equal(last[TF_COUNT(last) - 1].down, 1);
+    for (size_t i = 1; i < TF_COUNT(last); i++)
+        if (last[i].unknown) assert_int_equal(last[i - 1].unknown, 1); /* the unknown ones come first */
+    proxy_set(proxy, PROXY_PASS);
+    wait_until(is_up, redis, 5000, "the return");
+}
+
+/* The bytes that wait are bounded as the commands are. */
+static void the_queue_has_a_bound_in_bytes(void **state)
+{
+    struct told told[QUEUE - 1] = {0};
+    int overloaded = 0;
+
+    (void)state;
+    proxy_set(proxy, PROXY_FREEZE);
+    for (size_t i = 0; i < TF_COUNT(told); i++)
+        start_large(&told[i], 500);
+    sleep_ms(100);
+    for (size_t i = 0; i < TF_COUNT(told); i++)
+        overloaded += told[i].n && !told[i].unknown && !told[i].down;
+    assert_in_range(overloaded, QUEUE - 1 - 64, QUEUE - 1 - 63);
+    for (size_t i = 0; i < TF_COUNT(told); i++)
+        wait_until(one_told, &told[i], 2000, "the deadline");
+    proxy_set(proxy, PROXY_PASS);
+    proxy_cut(proxy);
+    sleep_ms(50);
+    wait_until(is_up, redis, 5000, "the return");
+    (void)counter();
+}
+
 static void an_asynchronous_call_is_told_at_its_deadline_once(void **state)
 {
     struct told told = {0};
@@ -332,6 +395,8 @@ int main(void)
         cmocka_unit_test(a_dead_server_fails_at_once_and_its_return_is_noticed),
         cmocka_unit_test(a_silent_server_is_left_after_five_seconds),
         cmocka_unit_test(the_queue_has_a_bound),
+        cmocka_unit_test(what_never_left_is_told_from_what_is_unknown),
+        cmocka_unit_test(the_queue_has_a_bound_in_bytes),
         cmocka_unit_test(an_asynchronous_call_is_told_at_its_deadline_once),
         cmocka_unit_test(an_asynchronous_call_to_a_dead_server_is_told),
         cmocka_unit_test(the_end_tells_everybody),
