@@ -3,6 +3,7 @@
 #include "tests/bench/bench.h"
 
 #include "common/chassis/app_internal.h"
+#include "common/chassis/secrets.h"
 #include "services/order/config.h"
 #include "services/order/inventory/inventory.h"
 
@@ -15,16 +16,15 @@ extern const struct tf_embedded order_redis_libraries[];
 static const struct tf_service service = {.name = "order", .purpose = "is measured"};
 static tf_app world_app = {.service = &service, .instance = "bench"};
 
-/* Of the installation, by the secret's name. */
-static void read_password(const struct bench *b, const char *name, char *out, size_t size)
+/* Of the installation, by the secret's name; in the context. */
+static char *read_password(const struct bench *b, tf_ctx *ctx, const char *name)
 {
-    char path[600];
-    FILE *f;
+    const char *path = tf_arena_printf(ctx->arena, "%s/secrets/%s.password", b->home, name), *error;
+    char *password;
+    size_t size;
 
-    snprintf(path, sizeof path, "%s/secrets/%s.password", b->home, name);
-    f = fopen(path, "re");
-    if (!f || !fgets(out, (int)size, f)) bench_die("%s cannot be read", path);
-    fclose(f);
+    if (!path || tf_secret_read(ctx->arena, path, &password, &size, &error)) bench_die("%s", path ? error : name);
+    return password;
 }
 
 void world_ctx(struct bench *b, tf_ctx *ctx)
@@ -35,16 +35,16 @@ void world_ctx(struct bench *b, tf_ctx *ctx)
 void world_open(struct bench *b)
 {
     static char dsn[400], address[32], redis_password[128];
-    char password[128];
     tf_ctx ctx;
 
-    read_password(b, "pg-order", password, sizeof password);
-    read_password(b, "redis", redis_password, sizeof redis_password);
-    snprintf(dsn, sizeof dsn, "host=127.0.0.1 port=%d dbname=tf_order user=tf_order password=%s", b->base_port + 32,
-             password);
-    snprintf(address, sizeof address, "127.0.0.1:%d", b->base_port + 79);
-    b->app = &world_app;
     world_app.clock = tf_clock_system();
+    b->app = &world_app;
+    world_ctx(b, &ctx);
+    snprintf(redis_password, sizeof redis_password, "%s", read_password(b, &ctx, "redis"));
+    snprintf(dsn, sizeof dsn, "host=127.0.0.1 port=%d dbname=tf_order user=tf_order password=%s", b->base_port + 32,
+             read_password(b, &ctx, "pg-order"));
+    tf_ctx_done(&ctx);
+    snprintf(address, sizeof address, "127.0.0.1:%d", b->base_port + 79);
     atomic_store(&world_app.ready, true);
     world_app.pg = tf_pg_new(
         &(struct tf_pg_config){.dsn = dsn, .name = "bench", .connections_max = 4, .connect_timeout_ms = 2000});

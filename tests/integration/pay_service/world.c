@@ -1,17 +1,12 @@
-/* Children, ports, a database. */
+/* A directory, ports, children with logs there, a database. */
 #include "tests/integration/pay_service/world.h"
 
 #include "common/crypto/crypto.h"
 
-#include <arpa/inet.h>
 #include <dirent.h>
-#include <fcntl.h>
 #include <stdio.h>
 #include <stdlib.h>
-#include <sys/prctl.h>
-#include <sys/socket.h>
 #include <sys/stat.h>
-#include <sys/wait.h>
 #include <unistd.h>
 
 static struct {
@@ -140,60 +135,24 @@ void world_stop(void)
     rmdir(world.dir);
 }
 
-static struct sockaddr_in loopback(const char *address)
-{
-    struct sockaddr_in out = {.sin_family = AF_INET, .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
-
-    if (address) out.sin_port = htons((uint16_t)atoi(strchr(address, ':') + 1));
-    return out;
-}
-
 void free_address(char out[static WORLD_ADDRESS])
 {
     snprintf(out, WORLD_ADDRESS, "127.0.0.1:%d", free_port());
 }
 
-bool listens(void *address)
-{
-    struct sockaddr_in to = loopback(address);
-    int fd = socket(AF_INET, SOCK_STREAM, 0);
-    bool up = connect(fd, (struct sockaddr *)&to, sizeof(to)) == 0;
-
-    close(fd);
-    return up;
-}
-
 pid_t child_start(const char *name, const char *const argv[])
 {
     char log[WORLD_TEXT], file[64];
-    pid_t pid = fork();
 
-    assert_true(pid >= 0);
-    if (pid) return pid;
-    prctl(PR_SET_PDEATHSIG, SIGKILL); /* nothing stays behind a test that dies */
     snprintf(file, sizeof(file), "%s.log", name);
-    int fd = open(world_path(log, file), O_WRONLY | O_CREAT | O_APPEND, 0600);
-    dup2(fd, STDOUT_FILENO);
-    dup2(fd, STDERR_FILENO);
-    execvp(argv[0], (char *const *)argv);
-    _exit(127);
+    return child_spawn(world_path(log, file), argv);
 }
 
 void child_run(const char *name, const char *const argv[])
 {
     pid_t pid = child_start(name, argv);
-    int status;
 
-    assert_int_equal(waitpid(pid, &status, 0), pid);
-    if (status) fail_msg("%s failed: see %s/%s.log (kept with TF_TEST_KEEP)", argv[0], world.dir, name);
-}
-
-void child_stop(pid_t *pid, int signal)
-{
-    if (*pid <= 0) return;
-    kill(*pid, signal);
-    waitpid(*pid, NULL, 0);
-    *pid = 0;
+    if (child_stop(&pid, 0)) fail_msg("%s failed: see %s/%s.log (kept with TF_TEST_KEEP)", argv[0], world.dir, name);
 }
 
 pid_t redis_start(const char *address)

@@ -3,6 +3,7 @@
 
 #include "common/pg/pg.h"
 #include "common/rpc/rpc.h"
+#include "tests/integration/child.h"
 #include "tests/integration/fixture.h"
 
 #include <signal.h>
@@ -26,14 +27,10 @@ const struct tf_identity_key *world_identity_key(void);
 
 /* An address on which nobody listens. */
 void free_address(char out[static WORLD_ADDRESS]);
-/* Starts a program; output goes to <name>.log. Arguments are ended by NULL. The child dies with the test. */
+/* child_spawn with the log <name>.log in the directory. */
 pid_t child_start(const char *name, const char *const argv[]);
 /* Runs a program to its end; fails the test unless its status is 0. */
 void child_run(const char *name, const char *const argv[]);
-/* Sends the signal and waits; *pid becomes 0. Accepts 0. */
-void child_stop(pid_t *pid, int signal);
-/* Whether somebody listens on the address ("host:port" on the loopback); the argument of wait_until. */
-bool listens(void *address);
 /* An empty redis-server on the address, ready. */
 pid_t redis_start(const char *address);
 

@@ -1,12 +1,9 @@
 /* A tf-program of the test's own. */
 #include "tests/integration/program/running.h"
 
-#include <arpa/inet.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
-#include <sys/socket.h>
-#include <sys/wait.h>
 #include <unistd.h>
 
 enum { START_MS = 20000, CALL_MS = 60000 };
@@ -52,17 +49,11 @@ int64_t sql(struct running *r, const char *format, ...)
     return statement_run(r->dsn, text);
 }
 
-static int spawn(const char *argument)
+static pid_t spawn(const char *argument)
 {
-    int pid;
+    const char *argv[] = {TF_PROGRAM, argument, NULL};
 
-    fflush(stdout);
-    pid = fork();
-    if (pid == 0) {
-        execl(TF_PROGRAM, TF_PROGRAM, argument, (char *)NULL);
-        _exit(99);
-    }
-    return pid;
+    return child_spawn(NULL, argv);
 }
 
 static void key_make(struct running *r)
@@ -110,7 +101,7 @@ void running_start(struct running *r)
 {
     char text[200], endpoint[64];
     const char *endpoints[] = {endpoint};
-    int status;
+    pid_t migration;
 
     snprintf(r->schema, sizeof(r->schema), "program_%s", unique_word());
     snprintf(text, sizeof(text), "CREATE SCHEMA %s", r->schema);
@@ -120,7 +111,8 @@ void running_start(struct running *r)
     r->port = free_port();
     key_make(r);
     environment_make(r);
-    assert_int_equal(waitpid(spawn("--migrate"), &status, 0) > 0 ? status : -1, 0);
+    migration = spawn("--migrate");
+    assert_int_equal(child_stop(&migration, 0), 0);
     r->pid = spawn(NULL);
     r->client = tf_rpc_client_new(&(struct tf_rpc_client_config){.service = "program",
                                                                  .caller = "gateway",
@@ -135,11 +127,9 @@ void running_start(struct running *r)
 void running_stop(struct running *r)
 {
     char text[200];
-    int status = -1;
 
-    kill(r->pid, SIGTERM);
-    waitpid(r->pid, &status, 0);
-    assert_int_equal(status, 0);
+    assert_true(r->pid > 0);
+    assert_int_equal(child_stop(&r->pid, SIGTERM), 0);
     tf_rpc_client_free(r->client);
     tf_pg_free(r->pg);
     snprintf(text, sizeof(text), "DROP SCHEMA %s CASCADE", r->schema);

@@ -1,6 +1,7 @@
 /* A tf-program of the test's own: its schema, its process, and calls to it. */
 #pragma once
 
+#include "tests/integration/child.h"
 #include "tests/integration/fixture.h"
 
 #include "common/pg/pg.h"
@@ -10,7 +11,8 @@
 
 struct running {
     char schema[80], dsn[1000], key_path[64];
-    int pid, port;
+    pid_t pid;
+    int port;
     tf_pg *pg;
     struct tf_identity_key key;
     tf_rpc_client *client; /* calls as the gateway */
