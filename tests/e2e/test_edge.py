@@ -32,7 +32,10 @@ def gateway_with(**settings):
         "instance": "gateway-edge",
         "internal_key_file": HOME / "secrets" / "internal.key",
         "redis_address": f"127.0.0.1:{BASE_PORT + 79}",
+        "redis_password_file": HOME / "secrets" / "redis.password",
         "etcd_endpoints": f"127.0.0.1:{BASE_PORT + 23}",
+        "etcd_user": "ticketflow",
+        "etcd_password_file": HOME / "secrets" / "etcd-ticketflow.password",
         **settings,
     }
     environment = {"PATH": os.environ["PATH"]} | {f"TF_{name.upper()}": str(value) for name, value in settings.items()}
