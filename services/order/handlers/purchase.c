@@ -18,7 +18,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { HOLD_TRIES = 2 };
+enum { HOLD_TRIES = 2, HOLD_US_MAX = 2 * TF_US_PER_S };
 
 static tf_counter foreseen =
     TF_COUNTER("tf_order_foreseen_total", "Purchases refused without Redis, by reason", "reason");
@@ -90,10 +90,12 @@ tf_code purchase_check_attendees(tf_ctx *ctx, struct purchase *purchase)
  */
 
 /* An order number is sent to hold once: an unknown reply is followed by a new number under the same key, which finds
- * the first decision if there was one. */
+ * the first decision if there was one. A Redis that is silent for so long does not get all of the caller's time and our
+ * workers with it. */
 static tf_code call_hold(tf_ctx *ctx, const struct purchase *purchase, struct hold_request *request,
                          struct hold *ret_hold)
 {
+    int64_t deadline_us = ctx->deadline_us;
     tf_code code = TF_UNKNOWN_OUTCOME;
 
     for (int i = 0; i < HOLD_TRIES && code == TF_UNKNOWN_OUTCOME; i++) {
@@ -101,7 +103,9 @@ static tf_code call_hold(tf_ctx *ctx, const struct purchase *purchase, struct ho
         code = tf_app_id(ctx, ctx->app, purchase->sale->bucket, &request->order_no);
         if (code) return code;
 
+        ctx->deadline_us = TF_MIN(deadline_us, tf_mono_us() + HOLD_US_MAX);
         code = inventory_hold(ctx, purchase->sale, request, ret_hold);
+        ctx->deadline_us = deadline_us;
     }
     return code;
 }

@@ -5,7 +5,7 @@
 
 #define PLACES(...) ((const int32_t[]){__VA_ARGS__, 0})
 
-enum { READ_MS_MAX = 2500, CROWD = 12 };
+enum { READ_MS_MAX = 2500, HOLD_MS_MAX = 6000, CROWD = 12 };
 
 static int64_t now_ms(void)
 {
@@ -113,9 +113,45 @@ static void test_frozen_redis(void **state)
     bought(8, show.show_id, PLACES(34));
 }
 
+/* A purchase meanwhile is unknown, soon; the same key makes one order of it when Redis is back. */
+static void test_purchase_while_frozen(void **state)
+{
+    struct fixture_show show = show_on_sale();
+    struct buying buying = {.show_id = show.show_id, .key = "frozen-purchase", .places = PLACES(32, 33)};
+    tf_code code = TF_OK;
+    int64_t begun;
+    Order *order;
+    tf_ctx ctx;
+
+    (void)state;
+    publish(&show);
+    harness_freeze_redis();
+    as_buyer(&ctx, 7);
+    begun = now_ms();
+    ASSERT_CODE(&ctx, buy(&ctx, &buying, &order), TF_UNKNOWN_OUTCOME);
+    assert_in_range(now_ms() - begun, 0, HOLD_MS_MAX);
+    tf_ctx_done(&ctx);
+
+    harness_thaw_redis();
+    for (int i = 0; i < 100; i++) {
+        as_buyer(&ctx, 7);
+        ctx.attempt = 2;
+        code = buy(&ctx, &buying, &order);
+        tf_ctx_done(&ctx);
+        if (!code) break;
+        sleep_ms(100);
+    }
+    CHECK_TEXT("the same key", tf_code_info(code)->reason, "OK");
+    assert_int_equal(db_number("SELECT count(*) FROM orders WHERE show_id = $1 AND user_id IS NOT NULL", show.show_id),
+                     1);
+    assert_int_equal(db_number("SELECT count(*) FROM tickets WHERE show_id = $1 AND live", show.show_id), 2);
+    wait_for_place(show.show_id, 32, 2, 5000);
+}
+
 int main(void)
 {
-    const struct CMUnitTest tests[] = {cmocka_unit_test(test_frozen_redis)};
+    const struct CMUnitTest tests[] = {cmocka_unit_test(test_frozen_redis),
+                                       cmocka_unit_test(test_purchase_while_frozen)};
 
     return cmocka_run_group_tests(tests, harness_start, harness_stop);
 }
