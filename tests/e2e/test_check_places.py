@@ -1,13 +1,15 @@
 """check reads the stores that the services were started with: those of another installation, given from outside, are looked at and not some local ones."""
 
 import contextlib
+import http.server
 import json
 import pathlib
 import subprocess
+import threading
 
 import psycopg
 
-from conftest import BIN
+from conftest import BIN, HOME
 from test_local import OTHER_PORT, PORTS, STORES_PORT, local, private_home, serves
 
 
@@ -51,3 +53,27 @@ def test_what_services_were_told_is_for_their_account_alone():
             settings = pathlib.Path(home, "run", service, "settings")
             assert settings.stat().st_mode & 0o777 == 0o600
             assert "TF_PG_DSN=" in settings.read_text()
+
+
+class Nonsense(http.server.BaseHTTPRequestHandler):
+    def do_GET(self):
+        self.send_response(200)
+        self.end_headers()
+        self.wfile.write(b"the books are closed")
+
+    def log_message(self, *words):
+        pass
+
+
+def test_books_that_cannot_be_read_are_no_clean_bill(tmp_path):
+    home = tmp_path / "home"
+    with http.server.ThreadingHTTPServer(("127.0.0.1", 0), Nonsense) as provider:
+        threading.Thread(target=provider.serve_forever, daemon=True).start()
+        for service in ("user", "program", "order", "pay"):
+            settings = (HOME / "run" / service / "settings").read_text().splitlines()
+            here = [f"TF_SANDBOX_URL=http://127.0.0.1:{provider.server_port}" if line.startswith("TF_SANDBOX_URL=") else line for line in settings]
+            (home / "run" / service).mkdir(parents=True)
+            (home / "run" / service / "settings").write_text("\n".join(here))
+        code, rules = check(home)
+        provider.shutdown()
+    assert code == 1 and "cannot be read" in rules["books_of_the_provider"]["offenders"][0], rules

@@ -281,6 +281,10 @@ static tf_json *fetch_books(struct check *c)
     const char *error;
     tf_code code;
 
+    if (!client) {
+        rule_offender("could not be checked: no HTTP client");
+        return NULL;
+    }
     call.url = tf_arena_printf(c->ctx.arena, "%s/books", c->sandbox_url);
     code = tf_key_read(&c->ctx, c->sandbox_key_file, 32, key.bytes, sizeof key.bytes, &key.size);
     if (!code) {
@@ -291,8 +295,8 @@ static tf_json *fetch_books(struct check *c)
         rule_failed(c, "the provider's books");
     else if (answer.status != 200)
         rule_offender("the provider's books answered %d", answer.status);
-    else
-        books = tf_json_parse(c->ctx.arena, answer.body, answer.size, 8, &error);
+    else if (!(books = tf_json_parse(c->ctx.arena, answer.body, answer.size, 8, &error)))
+        rule_offender("the provider's books cannot be read: %s", error);
     tf_http_client_free(client);
     tf_wipe(&key, sizeof key);
     return books;
@@ -377,7 +381,10 @@ static void compare_refunds(struct check *c, const tf_json *refunds)
     struct book_refund *sorted = calloc(n + 1, sizeof *sorted);
     int64_t last = 0;
 
-    if (!sorted) return;
+    if (!sorted) {
+        rule_offender("could not be checked: no memory");
+        return;
+    }
     for (size_t i = 0; i < n; i++) {
         tf_parse_int64(tf_json_string(tf_json_get(tf_json_at(refunds, i), "refund_id"), ""), &sorted[i].id);
         sorted[i].amount = tf_json_int(tf_json_get(tf_json_at(refunds, i), "amount_minor"), -1);

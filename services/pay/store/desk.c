@@ -10,7 +10,7 @@
 /* What was received and has not been given back, nor is on its way. */
 #define NOT_GIVEN_BACK                                                                                                 \
     "coalesce(p.received_minor, 0) - coalesce((SELECT sum(g.amount_minor) FROM refund g"                               \
-    " WHERE g.payment_id = p.payment_id AND g.currency = p.received_currency), 0)::int8"
+    " WHERE g.bucket = p.bucket AND g.payment_id = p.payment_id AND g.currency = p.received_currency), 0)::int8"
 
 static const struct tf_pg_stmt select_parked = {
     .name = "desk_parked",
