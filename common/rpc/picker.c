@@ -7,6 +7,7 @@
 
 #include "common/base/text.h"
 
+#include <arpa/inet.h>
 #include <limits.h>
 #include <stdio.h>
 #include <string.h>
@@ -45,15 +46,35 @@ static grpc_channel *channel_new(const char *target, size_t message_max)
     return channel;
 }
 
+/* The channel's target for "host:port". Three slashes: a peer that was reached is called "ipv4:host:port", so the two
+ * forms tell whether one was. A name is resolved by the library, apart from any call. NULL: no memory. */
+static char *target_of(const char *address)
+{
+    const char *colon = strrchr(address, ':');
+    char host[INET6_ADDRSTRLEN] = "", *target;
+    struct in_addr literal;
+
+    if (colon && (size_t)(colon - address) < sizeof(host)) memcpy(host, address, (size_t)(colon - address));
+    if (address[0] == '[')
+        return asprintf(&target, "ipv6:///%%5B%.*s%%5D%s", (int)strcspn(address + 1, "]"), address + 1,
+                        colon ? colon : "") < 0
+                   ? NULL
+                   : target;
+    return asprintf(&target, "%s:///%s", inet_pton(AF_INET, host, &literal) == 1 ? "ipv4" : "dns", address) < 0
+               ? NULL
+               : target;
+}
+
 static struct endpoint *endpoint_new(const char *address, size_t message_max)
 {
     struct endpoint *endpoint = calloc(1, sizeof(*endpoint));
 
     if (!endpoint) return NULL;
     endpoint->address = strdup(address);
-    /* Three slashes: a peer that was reached is called "ipv4:host:port", so the two forms tell whether one was. */
-    if (!endpoint->address || asprintf(&endpoint->target, "ipv4:///%s", address) < 0) {
+    endpoint->target = target_of(address);
+    if (!endpoint->address || !endpoint->target) {
         free(endpoint->address);
+        free(endpoint->target);
         free(endpoint);
         return NULL;
     }

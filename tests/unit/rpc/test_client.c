@@ -4,6 +4,7 @@
 
 #include <pthread.h>
 #include <stdio.h>
+#include <stdlib.h>
 
 static const char *address_of(char out[32], int port)
 {
@@ -227,6 +228,42 @@ static void a_removed_endpoint_finishes_its_calls(void **state)
         echo_server_stop(&servers[i], 1000);
 }
 
+/* Endpoints by name, and IPv6 ones; and what was not sent is told from what is unknown with them, too. */
+static void endpoints_of_every_form(void **state)
+{
+    static const struct {
+        const char *listen, *form;
+        tf_code code;
+    } rows[] = {
+        {"127.0.0.1", "127.0.0.1", TF_OK}, {"127.0.0.1", "localhost", TF_OK},
+        {"[::1]", "[::1]", TF_OK},         {NULL, "localhost", TF_STORE_DOWN},
+        {NULL, "[::1]", TF_STORE_DOWN},    {NULL, "no-such-host.invalid", TF_STORE_DOWN},
+    };
+
+    (void)state;
+    for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
+        struct echo_server server;
+        char address[64];
+        const char *addresses[] = {address};
+        tf_rpc_client *client;
+        tf_code code;
+        int port;
+
+        echo_server_init(&server);
+        port = atoi(strrchr(server.app.address, ':') + 1);
+        if (rows[i].listen) {
+            snprintf(server.app.address, sizeof server.app.address, "%s:%d", rows[i].listen, port);
+            echo_server_start(&server);
+        }
+        snprintf(address, sizeof address, "%s:%d", rows[i].form, port);
+        client = echo_client("order", addresses, 1);
+        code = one(client, call_echo_once);
+        if (code != rows[i].code) fail_msg("%s: %s", address, tf_code_info(code)->reason);
+        tf_rpc_client_free(client);
+        if (rows[i].listen) echo_server_stop(&server, 1000);
+    }
+}
+
 static void the_same_address_twice_counts_once(void **state)
 {
     static const char *const addresses[] = {"127.0.0.1:9", "127.0.0.1:9", "127.0.0.1:10"};
@@ -324,6 +361,7 @@ int main(void)
         cmocka_unit_test(an_endpoint_that_stops_does_not_hurt),
         cmocka_unit_test(the_idle_endpoint_is_preferred),
         cmocka_unit_test(a_removed_endpoint_finishes_its_calls),
+        cmocka_unit_test(endpoints_of_every_form),
         cmocka_unit_test(the_same_address_twice_counts_once),
         cmocka_unit_test(freeing_waits_for_calls),
         cmocka_unit_test(many_threads_and_a_changing_membership),
