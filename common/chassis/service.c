@@ -427,6 +427,23 @@ static const char *app_load(tf_app *app, int argc, char **argv)
     return error ? error : instance_set(app);
 }
 
+static void say_unknown(const char *name)
+{
+    tf_log(TF_LOG_WARN, "the environment names a setting that this process does not have", "variable", name, NULL);
+}
+
+/* Settings of stores that it does not use are known ones: one environment may serve all processes. */
+static void environment_check(const struct tf_service *service)
+{
+    const struct tf_settings_table tables[] = {
+        {common_settings, TF_COUNT(common_settings), NULL}, {pg_settings, TF_COUNT(pg_settings), NULL},
+        {redis_settings, TF_COUNT(redis_settings), NULL},   {bus_settings, TF_COUNT(bus_settings), NULL},
+        {service->settings, service->n_settings, NULL},
+    };
+
+    tf_settings_unknown(tables, TF_COUNT(tables), say_unknown);
+}
+
 int tf_service_main(int argc, char **argv, const struct tf_service *service)
 {
     tf_app app = {.service = service, .clock = tf_clock_system(), .since = tf_now_us()};
@@ -443,6 +460,7 @@ int tf_service_main(int argc, char **argv, const struct tf_service *service)
     if (tf_command_take(service->uses, &argc, argv, &command, &error)) error = app_load(&app, argc, argv);
     if (!error) {
         tf_log_start(service->name, app.config.log_level);
+        environment_check(service);
         error = app_run(&app, &command);
         tf_log_stop();
     }

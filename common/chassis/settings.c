@@ -10,6 +10,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 enum { FILE_BYTES_MAX = 256 * 1024, VALUE_BYTES_MAX = 8 * 1024, SETTINGS_MAX = 256, STRINGS_BYTES = 4 * 1024 * 1024 };
 
@@ -315,4 +316,28 @@ tf_code tf_settings_load(const char *program, const char *purpose, const struct 
                          size_t n_tables, int argc, char **argv, const char **ret_error)
 {
     return tf_settings_load_with(program, purpose, NULL, tables, n_tables, argc, argv, ret_error);
+}
+
+static bool environment_names(const char *variable, size_t n, const struct tf_settings_table *tables, size_t n_tables)
+{
+    for (size_t t = 0; t < n_tables; t++)
+        for (size_t i = 0; i < tables[t].n; i++) {
+            char name[TF_SETTING_ENV];
+
+            tf_setting_env(tables[t].rows[i].name, name);
+            if (strlen(name) == n && memcmp(name, variable, n) == 0) return true;
+        }
+    return false;
+}
+
+void tf_settings_unknown(const struct tf_settings_table *tables, size_t n_tables, void (*seen)(const char *name))
+{
+    for (char **variable = environ; variable && *variable; variable++) {
+        size_t n = strcspn(*variable, "=");
+        char name[TF_SETTING_ENV];
+
+        if (strncmp(*variable, "TF_", 3) != 0 || environment_names(*variable, n, tables, n_tables)) continue;
+        snprintf(name, sizeof(name), "%.*s", (int)TF_MIN(n, sizeof(name) - 1), *variable);
+        seen(name);
+    }
 }

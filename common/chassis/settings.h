@@ -29,10 +29,10 @@ struct tf_setting {
     {#name, TF_SETTING_TEXT, offsetof(type, name), (fallback), 0, 0, (help)},
 
 /* Fills the structs from file, environment and arguments. Unknown names in the file or arguments, and values out of
- * type or range, are errors: the sentence names the setting and its source. The environment is shared by processes with
- * other settings: what it holds beyond ours is not looked at. Strings live as long as the process.
- * tables: {common, own}. Returns: TF_OK; TF_FIELD_INVALID with *ret_error. --help prints all settings and exits the
- * process with 0; --version likewise. */
+ * type or range, are errors: the sentence names the setting and its source. The environment may be shared by processes
+ * with other settings: what it holds beyond ours is no error (see tf_settings_unknown). Strings live as long as the
+ * process. tables: {common, own}. Returns: TF_OK; TF_FIELD_INVALID with *ret_error. --help prints all settings and
+ * exits the process with 0; --version likewise. */
 struct tf_settings_table {
     const struct tf_setting *rows;
     size_t n;
@@ -40,3 +40,6 @@ struct tf_settings_table {
 };
 TF_MUSTCHECK tf_code tf_settings_load(const char *program, const char *purpose, const struct tf_settings_table *tables,
                                       size_t n_tables, int argc, char **argv, const char **ret_error);
+/* Calls seen for the name of each variable TF_… of the environment that no row of the tables has: it is misspelt, or
+ * another process's. */
+void tf_settings_unknown(const struct tf_settings_table *tables, size_t n_tables, void (*seen)(const char *name));

@@ -238,9 +238,45 @@ static void test_answers(void **state)
     }
 }
 
+static int n_seen;
+static char seen_name[128];
+
+static void note_seen(const char *name)
+{
+    n_seen++;
+    snprintf(seen_name, sizeof(seen_name), "%s", name);
+}
+
+/* What the environment holds beyond our settings is named, whole names only. */
+static void test_unknown_in_the_environment(void **state)
+{
+    struct config config;
+    const struct tf_settings_table tables[] = {{rows, TF_COUNT(rows), &config}};
+    int before;
+
+    (void)state;
+    n_seen = 0;
+    tf_settings_unknown(tables, TF_COUNT(tables), note_seen); /* whatever runs the tests may have some */
+    before = n_seen;
+    setenv("TF_SIZE", "20", 1);
+    setenv("OTHER_SIZ", "20", 1);
+    n_seen = 0;
+    tf_settings_unknown(tables, TF_COUNT(tables), note_seen);
+    assert_int_equal(n_seen, before);
+    unsetenv("TF_SIZE");
+    setenv("TF_SIZ", "20", 1);
+    n_seen = 0;
+    tf_settings_unknown(tables, TF_COUNT(tables), note_seen);
+    assert_int_equal(n_seen, before + 1);
+    if (before == 0) assert_string_equal(seen_name, "TF_SIZ");
+    unsetenv("TF_SIZ");
+    unsetenv("OTHER_SIZ");
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_unknown_in_the_environment),
         cmocka_unit_test(test_precedence),
         cmocka_unit_test(test_refusals),
         cmocka_unit_test(test_large_input),
