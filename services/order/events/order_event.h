@@ -25,5 +25,5 @@ struct refund_request {
     int64_t amount_minor;
     const char *reason;
 };
-/* The only word on which pay refunds. */
+/* On this word pay refunds (and on an operator's decision about parked money). */
 TF_MUSTCHECK tf_code refund_event_put(tf_pg_conn *conn, tf_ctx *ctx, const struct refund_request *refund);

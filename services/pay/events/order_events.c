@@ -1,5 +1,5 @@
-/* refund.requested is the only word on which pay gives money back. A decided order (paid, cancelled) ends the attempts
- * that still wait, so that a second or late payment is rare. */
+/* On order's refund.requested pay gives money back (and on an operator's decision about parked money: store/desk.c). A
+ * decided order (paid, cancelled) ends the attempts that still wait, so that a second or late payment is rare. */
 #include "services/pay/events/order_events.h"
 
 #include "services/pay/store/payments.h"
