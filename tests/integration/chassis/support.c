@@ -106,6 +106,14 @@ void support_close(struct support *support)
     server_do(text);
 }
 
+void support_weather(tf_ctx *ctx)
+{
+    if (ctx->error.code != TF_STORE_DOWN || tf_ctx_left_us(ctx) <= 0)
+        fail_msg("%s: %s", tf_code_info(ctx->error.code)->reason, ctx->error.internal ? ctx->error.internal : "");
+    tf_error_clear(ctx);
+    sleep_ms(20);
+}
+
 /* Statements live as long as the connections that prepared them; each text is one. */
 struct text_stmt {
     struct text_stmt *next;
@@ -141,7 +149,8 @@ TF_PRINTF(3, 0) static tf_pg_result *run(struct support *support, tf_ctx *ctx, c
 
     assert_non_null(text);
     tf_pg_params_init(&params, ctx);
-    ASSERT_OK(ctx, tf_pg_query(ctx, support->app.pg, stmt_of(text), &params, &result));
+    while (tf_pg_query(ctx, support->app.pg, stmt_of(text), &params, &result))
+        support_weather(ctx);
     return result;
 }
 

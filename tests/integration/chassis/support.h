@@ -26,6 +26,10 @@ void support_close(struct support *support);
 /* The DSN whose search path is the schema; static memory. */
 const char *support_dsn(const struct support *support);
 
+/* After a failed call: fails the test, unless it was not done because a connection was just lost (a test that kills
+ * connections meets its own pool, which fails fast for a moment): then it may be made again. */
+void support_weather(tf_ctx *ctx);
+
 /* Runs the statement; the first column of the first row, 0 when there is none. printf-like. */
 int64_t sql(struct support *support, const char *format, ...) TF_PRINTF(2, 3);
 /* The same for a text; "" when there is none. Static memory. */
