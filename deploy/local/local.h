@@ -70,6 +70,9 @@ bool secrets_make(struct local *l);
 #define ETCD_ROOT_SECRET "etcd-root.password"
 #define ETCD_SECRET      "etcd-ticketflow.password"
 #define ETCD_USER        "ticketflow" /* whom the services log in as */
+/* Writes a file of mode 600 in place of what was there. It is there whole or not at all, also when the disk is full;
+ * false leaves errno. */
+bool private_file(const char *path, const void *bytes, size_t n);
 /* Reads a text secret (without the newline) into out. */
 bool secret_read(struct local *l, const char *name, char *out, size_t size);
 

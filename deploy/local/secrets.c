@@ -29,30 +29,32 @@ static void draw(unsigned char *bytes, size_t size)
     while (bytes[size - 1] == '\n' || bytes[size - 1] == '\r');
 }
 
-/* A file is there whole or not at all, also when the disk is full. */
-static bool make_one(const char *path, size_t size, bool text)
+bool private_file(const char *path, const void *bytes, size_t n)
 {
-    unsigned char bytes[32];
-    char out[2 * sizeof bytes + 1], temporary[720];
-    size_t n = size;
+    char temporary[720];
     int fd;
     bool ok;
 
-    if (access(path, F_OK) == 0) return true;
-    draw(bytes, size);
-    memcpy(out, bytes, size);
-    if (text) {
-        for (size_t i = 0; i < size; i++)
-            snprintf(out + 2 * i, 3, "%02x", bytes[i]);
-        n = 2 * size;
-    }
     snprintf(temporary, sizeof temporary, "%s.new", path);
     unlink(temporary);
     fd = open(temporary, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0600);
     if (fd < 0) return false;
-    ok = write(fd, out, n) == (ssize_t)n && fsync(fd) == 0;
+    ok = write(fd, bytes, n) == (ssize_t)n && fsync(fd) == 0;
     close(fd);
     return ok && rename(temporary, path) == 0;
+}
+
+static bool make_one(const char *path, size_t size, bool text)
+{
+    unsigned char bytes[32];
+    char hex[2 * sizeof bytes + 1];
+
+    if (access(path, F_OK) == 0) return true;
+    draw(bytes, size);
+    if (!text) return private_file(path, bytes, size);
+    for (size_t i = 0; i < size; i++)
+        snprintf(hex + 2 * i, 3, "%02x", bytes[i]);
+    return private_file(path, hex, 2 * size);
 }
 
 bool secrets_make(struct local *l)

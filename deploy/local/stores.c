@@ -119,23 +119,17 @@ static pid_t pg_start(struct local *l, struct part *p)
  * its data directory, so that no path of ours has to be quoted. */
 static bool redis_configure(struct local *l, const struct part *p, const char *path)
 {
-    char password[128], temporary[720];
-    int fd;
-    bool ok;
+    char password[128], text[512];
+    int n;
 
     if (!secret_read(l, REDIS_SECRET, password, sizeof password)) return false;
-    snprintf(temporary, sizeof temporary, "%s.new", path);
-    unlink(temporary);
-    fd = open(temporary, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0600);
-    if (fd < 0) return false;
-    ok = dprintf(fd,
+    n = snprintf(text, sizeof text,
                  "# Written by tf-local at every start of Redis.\n"
                  "bind 127.0.0.1\nport %d\nrequirepass %s\ndir .\ndaemonize no\n"
                  "save \"\"\nappendonly yes\nappendfsync everysec\naof-timestamp-enabled yes\n"
                  "maxmemory-policy noeviction\n",
-                 p->port, password) > 0;
-    close(fd);
-    return ok && rename(temporary, path) == 0;
+                 p->port, password);
+    return private_file(path, text, (size_t)n);
 }
 
 static pid_t redis_start(struct local *l, struct part *p)
@@ -153,6 +147,35 @@ static pid_t redis_start(struct local *l, struct part *p)
         return -1;
     }
     return spawn(&s);
+}
+
+/* There from the moment at which etcd first served what lies in its directory. */
+static void etcd_marker(const struct local *l, char *out, size_t size)
+{
+    snprintf(out, size, "%s/run/etcd-made", l->home);
+}
+
+/* An etcd that was killed during its very first start finds a log without a leader's first entry, and waits for ever.
+ * What was never served holds nothing, so it goes. */
+static bool etcd_clear_half_made(struct local *l, const char *data, const char *log)
+{
+    char marker[600], member[700];
+    const char *argv[] = {"/bin/rm", "-rf", "--", data, NULL};
+    struct spawn s = {.argv = argv, .log_path = log, .death_signal = SIGKILL};
+
+    etcd_marker(l, marker, sizeof marker);
+    snprintf(member, sizeof member, "%s/member", data);
+    if (access(marker, F_OK) == 0 && access(member, F_OK) == 0) return true;
+    unlink(marker);
+    return run(&s, 60000) == 0;
+}
+
+static bool etcd_note_made(const struct local *l)
+{
+    char marker[600];
+
+    etcd_marker(l, marker, sizeof marker);
+    return access(marker, F_OK) == 0 || private_file(marker, "", 0);
 }
 
 /* Passwords are random and long, so a cheap hash of them is enough, and every service logs in at its start. */
@@ -173,6 +196,7 @@ static pid_t etcd_start(struct local *l, struct part *p)
     snprintf(client, sizeof client, "http://127.0.0.1:%d", p->port);
     snprintf(peer, sizeof peer, "http://127.0.0.1:%d", p->port + 1);
     snprintf(cluster, sizeof cluster, "local=%s", peer);
+    if (!etcd_clear_half_made(l, data, log)) return -1;
     if (!make_dir(l, data, NULL, 0700)) return -1;
     return spawn(&s);
 }
@@ -234,7 +258,8 @@ bool store_ready(struct local *l, struct part *p)
         return secret_read(l, REDIS_SECRET, password, sizeof password) && probe_redis(p->port, password);
     default:
         /* Tests want the bare servers. */
-        return probe_http(p->port, "/health", NULL) && (l->stores_only || etcd_users_make(l, p->port));
+        return probe_http(p->port, "/health", NULL) && etcd_note_made(l) &&
+               (l->stores_only || etcd_users_make(l, p->port));
     }
 }
 

@@ -354,7 +354,7 @@ def test_too_few_open_files_are_named():
         assert done.returncode == 1 and "ulimit" in done.stderr, done.stderr
 
 
-@pytest.mark.parametrize("moment", ["secrets/internal.key", "pg.new/PG_VERSION", "pg/postmaster.pid", "redis/appendonlydir"])
+@pytest.mark.parametrize("moment", ["secrets/internal.key", "pg.new/PG_VERSION", "pg/postmaster.pid", "redis/appendonlydir", "etcd/member/wal"])
 def test_a_first_start_that_was_killed_is_finished_by_the_next(moment):
     with private_home() as home:
         command = [BIN / "tf-local", "start", "--home", home, "--base-port", str(OTHER_PORT), "--stores-only"]

@@ -1,9 +1,12 @@
 /* tf-story: the purchase story against a running installation.
  *
  *   tf-story import FILE [--quiet]          an organiser's file into the catalogue
- *   tf-story selfcheck --catalogue FILE     import, then buy, pay, refund one place of its first show; prints what was
- * bought tf-story demo --catalogue FILE          the same, each request and answer printed all: --gateway URL --secrets
- * DIR */
+ *   tf-story selfcheck --catalogue FILE     imports it, then buys, pays and is refunded one place of its first show;
+ *                                           prints what was bought
+ *   tf-story demo --catalogue FILE          the same, each request and answer printed
+ *
+ * All with --gateway URL --secrets DIR. Exit status 0: it went as told; 1: it did not; 64: the command line is at
+ * fault. */
 #include "tools/story/story.h"
 
 #include "common/crypto/crypto.h"

@@ -16,7 +16,11 @@ if [ -x "$TF_BIN/tf-local" ]; then
 elif read -r tf_pid _ 2>/dev/null <"$TF_HOME/run/lock" && [ "$(cat "/proc/$tf_pid/comm" 2>/dev/null)" = tf-local ]; then
   # The build is gone, what it started is not.
   kill "$tf_pid"
-  while kill -0 "$tf_pid" 2>/dev/null; do sleep 0.1; done
+  for ((tf_waited = 0; tf_waited < 900; tf_waited++)); do
+    kill -0 "$tf_pid" 2>/dev/null || break
+    sleep 0.1
+  done
+  ! kill -0 "$tf_pid" 2>/dev/null || tf_die "the supervisor (pid $tf_pid) does not stop; see $TF_HOME/log/supervisor.log"
   echo "Stopped."
 else
   echo "TicketFlow is not running."

@@ -9,6 +9,7 @@ tf_die() {
 }
 
 # tf_misuse SENTENCE…: the command line is at fault.
+# shellcheck disable=SC2154 # tf_command is set by ../../../ticketflow
 tf_misuse() {
   echo "ticketflow: $tf_command: $*; see ./ticketflow $tf_command --help" >&2
   exit 64

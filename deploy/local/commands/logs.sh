@@ -14,7 +14,8 @@ while [ $# -gt 0 ]; do
 done
 cd "$TF_HOME/log" 2>/dev/null || tf_die "no logs in $TF_HOME/log"
 if [ -n "$tf_part" ]; then
-  [ -f "$tf_part.log" ] || tf_die "no part '$tf_part'; there are: $(ls | sed 's/\.log$//' | tr '\n' ' ')"
+  tf_logs=(*.log)
+  [ -f "$tf_part.log" ] || tf_die "no part '$tf_part'; there are: ${tf_logs[*]%.log}"
   exec tail -n 100 "${tf_follow[@]}" "$tf_part.log"
 fi
 exec tail -n 20 "${tf_follow[@]}" ./*.log

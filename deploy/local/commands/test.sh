@@ -131,7 +131,8 @@ tf_python_contracts() {
   local out=$TF_ROOT/build/python
   [ "$out/.done" -nt "$TF_ROOT/proto" ] && [ -z "$(find "$TF_ROOT/proto" -name '*.proto' -newer "$out/.done" 2>/dev/null)" ] && return 0
   mkdir -p "$out"
-  (cd "$TF_ROOT/proto" && "$TF_ROOT/build/venv/bin/python" -m grpc_tools.protoc -I. --python_out="$out" --grpc_python_out="$out" $(find ticketflow google -name '*.proto' | sort))
+  (cd "$TF_ROOT/proto" && find ticketflow google -name '*.proto' -print0 | sort -z |
+    xargs -0 "$TF_ROOT/build/venv/bin/python" -m grpc_tools.protoc -I. --python_out="$out" --grpc_python_out="$out")
   touch "$out/.done"
 }
 
