@@ -289,6 +289,9 @@ static void silent_connections_are_closed(void **state)
     (void)state;
     (void)setrlimit(RLIMIT_NOFILE, &files);
     begin(2, 8);
+    work_for(&call, 0);
+    assert_int_equal(echo_run(&call, client, call_echo), TF_OK); /* connected before them */
+    echo_done(&call);
     at.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
     at.sin_port = htons((uint16_t)atoi(strchr(server.app.address, ':') + 1));
     for (int i = 0; i < CONNECTIONS; i++) {
@@ -298,7 +301,7 @@ static void silent_connections_are_closed(void **state)
     work_for(&call, 0);
     began = echo_ms();
     assert_int_equal(echo_run(&call, client, call_echo), TF_OK);
-    assert_true(echo_ms() - began < 3000);
+    assert_true(echo_ms() - began < 4000);
     echo_done(&call);
 
     while (left > 0 && echo_ms() - began < CLOSED_MS) {
