@@ -3,6 +3,7 @@
 #include "services/order/domain/order_state.h"
 #include "services/order/handlers/views.h"
 #include "services/order/order.h"
+#include "services/order/settle/settle.h"
 #include "services/order/store/order_change.h"
 #include "services/order/store/order_read.h"
 #include "ticketflow/order/v1/order.server.h"
@@ -23,6 +24,8 @@ tf_code cancel_order(tf_ctx *ctx, const CancelOrderRequest *request, CancelOrder
     code = order_cancel(ctx, order.order_no, reason, now);
     if (code) return code;
 
+    /* Who reads this answer may order again at once, and be told neither of a pending order nor of a limit. */
+    settle_now(ctx, order.bucket, order.show_id, order.order_no);
     response->server_time = tf_pb_time(ctx->arena, now);
     return answer_order(ctx, order.order_no, now, &response->order);
 }

@@ -3,6 +3,7 @@
 #include "services/order/domain/order_state.h"
 #include "services/order/handlers/views.h"
 #include "services/order/order.h"
+#include "services/order/settle/settle.h"
 #include "services/order/store/order_change.h"
 #include "services/order/store/order_read.h"
 #include "ticketflow/order/v1/order.server.h"
@@ -36,6 +37,8 @@ tf_code refund_order(tf_ctx *ctx, const RefundOrderRequest *request, RefundOrder
 
     code = order_refund(ctx, order.order_no, request->reason, now);
     if (code) return code;
+
+    settle_now(ctx, order.bucket, order.show_id, order.order_no); /* the places are free when this is answered */
 
     return answer_order(ctx, order.order_no, now, &response->order);
 }

@@ -7,8 +7,8 @@
 
 #include "common/base/ctx.h"
 
-/* Settles one order now (after TERMS, PAUSED, PERSON, TOMB, DUPLICATE with another number), within ctx's time and a
- * second; a failure leaves it to its due time. */
+/* Settles one order now (after TERMS, PAUSED, PERSON, TOMB, DUPLICATE with another number; after a cancel or a refund),
+ * within ctx's time and a second; a failure leaves it to its due time or to its row of settle_queue. */
 void settle_now(tf_ctx *ctx, int bucket, int64_t show_id, int64_t order_no);
 /* The worker of settle_queue looks at once: call after committing a transaction that wrote rows there. */
 void settle_queue_wake(void);
