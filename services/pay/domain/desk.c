@@ -3,7 +3,6 @@
 
 #include "common/base/text.h"
 
-#include <inttypes.h>
 #include <string.h>
 
 int64_t desk_scope(const struct tf_identity *identity)
@@ -58,31 +57,4 @@ tf_code desk_request_check(tf_ctx *ctx, const struct desk_request *request)
     if (request->kind == DECISION_KIND_SETTLED_ELSEWHERE) return check_text(ctx, "reference", request->reference);
     if (*request->reference) return tf_fail_field(ctx, "reference", "of SETTLED_ELSEWHERE only");
     return TF_OK;
-}
-
-tf_code desk_page_size(tf_ctx *ctx, int32_t asked, int *ret_size)
-{
-    if (asked < 0 || asked > DESK_PAGE_MAX)
-        return tf_fail_field(ctx, "page_size", "1 to %d, or 0 for %d", DESK_PAGE_MAX, DESK_PAGE);
-    *ret_size = asked ? asked : DESK_PAGE;
-    return TF_OK;
-}
-
-tf_code desk_token_read(tf_ctx *ctx, const char *token, int64_t *ret_values, int n)
-{
-    const char *dash = strchr(token, '-');
-    const char *first = dash ? tf_arena_strndup(ctx->arena, token, (size_t)(dash - token)) : token;
-
-    TF_ASSERT(n == 1 || n == 2);
-    if (!first) return tf_fail(ctx, TF_INTERNAL, "arena exhausted");
-    if ((n == 2) != (dash != NULL) || strlen(token) > 40 || !tf_parse_int64(first, &ret_values[0]) ||
-        (dash && !tf_parse_int64(dash + 1, &ret_values[1])))
-        return tf_fail_field(ctx, "page_token", "not a token of this list");
-    return TF_OK;
-}
-
-char *desk_token_make(tf_arena *arena, const int64_t *values, int n)
-{
-    return n == 2 ? tf_arena_printf(arena, "%" PRId64 "-%" PRId64, values[0], values[1])
-                  : tf_arena_printf(arena, "%" PRId64, values[0]);
 }

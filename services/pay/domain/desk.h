@@ -5,7 +5,7 @@
 #include "common/base/ctx.h"
 #include "ticketflow/pay/v1/pay.tf.h"
 
-enum { DESK_PAGE = 50, DESK_PAGE_MAX = 200, DESK_TEXT_MAX = 200, DESK_KEY_MIN = 8, DESK_KEY_MAX = 64 };
+enum { DESK_TEXT_MAX = 200, DESK_KEY_MIN = 8, DESK_KEY_MAX = 64 };
 
 /* Whose money an operator sees: an organiser's, or one of these. */
 enum { DESK_OF_ALL = 0, DESK_OF_NOBODY = -1 };
@@ -25,10 +25,3 @@ struct desk_request {
 };
 /* TF_FIELD_INVALID with the member that is at fault. */
 TF_MUSTCHECK tf_code desk_request_check(tf_ctx *ctx, const struct desk_request *request);
-
-/* TF_FIELD_INVALID "page_size" outside 0 (DESK_PAGE) … DESK_PAGE_MAX. */
-TF_MUSTCHECK tf_code desk_page_size(tf_ctx *ctx, int32_t asked, int *ret_size);
-/* A page token is one or two numbers, "time-id": where the next page starts. It grants nothing. n: 1 or 2. */
-TF_MUSTCHECK tf_code desk_token_read(tf_ctx *ctx, const char *token, int64_t *ret_values, int n);
-/* NULL past the arena's ceiling. */
-char *desk_token_make(tf_arena *arena, const int64_t *values, int n);

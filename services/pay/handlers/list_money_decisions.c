@@ -1,5 +1,8 @@
 /* ListMoneyDecisions: what operators decided about parked money, newest first. */
+#include "common/base/page_token.h"
 #include "services/pay/handlers/desk_views.h"
+
+enum { PAGE_SIZE = 50, PAGE_SIZE_MAX = 200, TOKEN_KIND = 2 };
 
 tf_code list_money_decisions(tf_ctx *ctx, const ListMoneyDecisionsRequest *request,
                              ListMoneyDecisionsResponse *response)
@@ -10,8 +13,8 @@ tf_code list_money_decisions(tf_ctx *ctx, const ListMoneyDecisionsRequest *reque
     int size;
     tf_code code;
 
-    code = desk_page_size(ctx, request->page_size, &size);
-    if (!code && *request->page_token) code = desk_token_read(ctx, request->page_token, &before, 1);
+    code = tf_page_size_read(ctx, request->page_size, PAGE_SIZE, PAGE_SIZE_MAX, &size);
+    if (!code && *request->page_token) code = tf_page_token_read(ctx, request->page_token, TOKEN_KIND, &before, 1);
     if (code) return code;
 
     code = desk_decisions(ctx, desk_scope(&ctx->identity), before, size + 1, &rows, &n);
@@ -20,6 +23,7 @@ tf_code list_money_decisions(tf_ctx *ctx, const ListMoneyDecisionsRequest *reque
     response->decisions = TF_NEW_ARRAY(ctx->arena, MoneyDecision *, n);
     for (size_t i = 0; response->decisions && i < TF_MIN(n, (size_t)size); i++)
         response->decisions[response->n_decisions++] = view_decision(ctx, &rows[i]);
-    if (n > (size_t)size) response->next_page_token = desk_token_make(ctx->arena, &rows[size - 1].decision_id, 1);
+    if (n > (size_t)size)
+        response->next_page_token = tf_page_token_make(ctx->arena, TOKEN_KIND, &rows[size - 1].decision_id, 1);
     return tf_arena_exhausted(ctx->arena) ? tf_fail(ctx, TF_INTERNAL, "arena exhausted") : TF_OK;
 }

@@ -1,8 +1,9 @@
 /* ListParkedMoney: what waits for an operator, longest first. */
+#include "common/base/page_token.h"
 #include "common/rpc/pb_time.h"
 #include "services/pay/handlers/desk_views.h"
 
-enum { TOKEN_VALUES = 2 };
+enum { PAGE_SIZE = 50, PAGE_SIZE_MAX = 200, TOKEN_KIND = 1, TOKEN_VALUES = 2 };
 
 static void put_choices(tf_ctx *ctx, const struct parked_money *m, ParkedMoney *out)
 {
@@ -46,8 +47,9 @@ tf_code list_parked_money(tf_ctx *ctx, const ListParkedMoneyRequest *request, Li
     int size;
     tf_code code;
 
-    code = desk_page_size(ctx, request->page_size, &size);
-    if (!code && *request->page_token) code = desk_token_read(ctx, request->page_token, values, TOKEN_VALUES);
+    code = tf_page_size_read(ctx, request->page_size, PAGE_SIZE, PAGE_SIZE_MAX, &size);
+    if (!code && *request->page_token)
+        code = tf_page_token_read(ctx, request->page_token, TOKEN_KIND, values, TOKEN_VALUES);
     if (code) return code;
 
     code = desk_parked(ctx, desk_scope(&ctx->identity), &(struct parked_position){values[0], values[1]}, size + 1,
@@ -62,7 +64,7 @@ tf_code list_parked_money(tf_ctx *ctx, const ListParkedMoneyRequest *request, Li
 
         values[0] = last->parked_at;
         values[1] = last->refund_id ? last->refund_id : last->payment_id;
-        response->next_page_token = desk_token_make(ctx->arena, values, TOKEN_VALUES);
+        response->next_page_token = tf_page_token_make(ctx->arena, TOKEN_KIND, values, TOKEN_VALUES);
     }
     response->server_time = view_now(ctx);
     return tf_arena_exhausted(ctx->arena) ? tf_fail(ctx, TF_INTERNAL, "arena exhausted") : TF_OK;

@@ -150,36 +150,10 @@ static void choices(void **state)
     }
 }
 
-static void tokens(void **state)
-{
-    static const char *const bad[] = {"",
-                                      "x",
-                                      "1",
-                                      "1-",
-                                      "-1-2-3",
-                                      "1-2-3",
-                                      "1-x",
-                                      "99999999999999999999-1",
-                                      "1-00000000000000000000000000000000000000000000001"};
-    int64_t values[2] = {1700000000000000, 4711}, got[2];
-    tf_ctx ctx;
-
-    (void)state;
-    tf_ctx_init(&ctx, "test", 0);
-    assert_int_equal(desk_token_read(&ctx, desk_token_make(ctx.arena, values, 2), got, 2), TF_OK);
-    assert_memory_equal(got, values, sizeof(values));
-    assert_int_equal(desk_token_read(&ctx, desk_token_make(ctx.arena, values, 1), got, 1), TF_OK);
-    for (size_t i = 0; i < TF_COUNT(bad); i++) {
-        if (desk_token_read(&ctx, bad[i], got, 2) != TF_FIELD_INVALID) fail_msg("taken: '%s'", bad[i]);
-        tf_error_clear(&ctx);
-    }
-    tf_ctx_done(&ctx);
-}
-
 int main(void)
 {
     const struct CMUnitTest tests[] = {cmocka_unit_test(moves), cmocka_unit_test(moves_after_a_decision),
-                                       cmocka_unit_test(scopes), cmocka_unit_test(choices), cmocka_unit_test(tokens)};
+                                       cmocka_unit_test(scopes), cmocka_unit_test(choices)};
 
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
