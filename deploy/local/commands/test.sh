@@ -2,7 +2,8 @@
 #
 # Runs the suites unit, integration, e2e and fuzz (all by default), on servers, ports and data of their own: a running
 # installation is not touched. What failed is listed with its cause before the last line, which is "N passed, N failed".
-#   -k PATTERN   only programs whose name matches (unit, integration, fuzz) and Python cases as pytest -k chooses them
+# One more, spec, model-checks the purchase protocol (docs/spec; Java and Maven are installed for it); --long has it too.
+#   -k PATTERN   only what matches: names of programs (unit, integration, fuzz) and of models (spec), Python cases as pytest -k
 #   --long       races by the thousand, minutes of fuzzing; suite by suite when the time is short: test --long e2e
 # Environment: TF_TEST_PORT (19000), the first of their ports; TF_TEST_KEEP=yes keeps their data; TF_MAXFAIL (20), Python
 # cases that may fail before a suite gives up; TF_FUZZ_SECONDS (10; --long 300) and TF_FUZZ_SEED for each fuzzer.
@@ -11,7 +12,7 @@
 tf_suites=() tf_pattern=
 while [ $# -gt 0 ]; do
   case "$1" in
-  unit | integration | e2e | fuzz) tf_suites+=("$1") ;;
+  unit | integration | e2e | fuzz | spec) tf_suites+=("$1") ;;
   --long) # races by the thousand, minutes of fuzzing
     export TF_LONG=1
     TF_FUZZ_SECONDS=${TF_FUZZ_SECONDS:-300}
@@ -21,11 +22,11 @@ while [ $# -gt 0 ]; do
     tf_pattern=$2
     shift
     ;;
-  *) tf_misuse "no suite '$1'; there are unit, integration, e2e, fuzz" ;;
+  *) tf_misuse "no suite '$1'; there are unit, integration, e2e, fuzz, spec" ;;
   esac
   shift
 done
-[ ${#tf_suites[@]} -gt 0 ] || tf_suites=(unit integration e2e fuzz)
+[ ${#tf_suites[@]} -gt 0 ] || tf_suites=(unit integration e2e fuzz ${TF_LONG:+spec})
 
 tf_passed=0 tf_failed=0 tf_faults=()
 TF_TEST_PORT=${TF_TEST_PORT:-19000}
@@ -199,6 +200,20 @@ tf_suite_fuzz() {
   done
 }
 
+# tests/spec/run.sh counts by itself; what passed with the same files is not run again.
+tf_suite_spec() {
+  local log=$TF_ROOT/build/spec.log line
+  "$TF_ROOT/tests/spec/run.sh" --resume ${tf_pattern:+-k "$tf_pattern"} 2>&1 | tee "$log" || true
+  while IFS= read -r line; do tf_fault "spec: ${line#FAILED }"; done < <(grep '^FAILED ' "$log")
+  line=$(tail -n 1 "$log")
+  if [[ "$line" =~ ^([0-9]+)\ passed,\ ([0-9]+)\ failed$ ]]; then
+    tf_count "${BASH_REMATCH[1]}" "${BASH_REMATCH[2]}"
+  else
+    tf_fault "spec: ${line:-no output} (output in $log)"
+    tf_count 0 1
+  fi
+}
+
 tf_packages packages.txt packages-test.txt
 for suite in "${tf_suites[@]}"; do
   case "$suite" in
@@ -213,6 +228,7 @@ for suite in "${tf_suites[@]}"; do
     tf_venv
     tf_python_contracts
     ;;
+  spec) tf_packages packages-test-long.txt ;;
   esac
 done
 for suite in "${tf_suites[@]}"; do
