@@ -16,14 +16,11 @@ usage: ./ticketflow COMMAND [ARGUMENT…]
   down [--wipe]        stop everything; --wipe also deletes data and secrets
   status [--json]      each part: state, pid, address, memory, version
   logs [-f] [PART]     the end of the logs; -f follows
-  scale PART=N…        that many instances of a service or of the gateway
-  restart PART…|all    replace processes one after the other, while the others serve
   import FILE          put an organiser's file on offer (docs/import-format.md)
   demo                 a purchase, each request and answer printed
   check [--json]       compare PostgreSQL, Redis and the provider's books
   test [SUITE…]        run the tests (unit, integration, e2e, fuzz) on servers of their own
   bench [NAME…]        measure (hold, inventory, commit, purchase) on a private installation; --json FILE keeps the figures
-  load prepare|run …   buyers by the hundred over the public interface, and a witness of what they were told
   service NAME ARG…    a service's own command, say: service order --dead-letters list
   docs                 make the references of API, errors and settings (Markdown), say where they are
   help [COMMAND]       this page, or a command's; so does COMMAND --help
