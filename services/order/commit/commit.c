@@ -203,9 +203,9 @@ static void guard_clock(struct worker *worker)
     char text[TF_LOG_INT];
 
     worker->looked_us = tf_mono_us();
+    tf_app_set_ready(committer.app, !off && !inventory_superseded()); /* or another version sells */
     if (off == worker->clock_off) return;
     worker->clock_off = off;
-    tf_app_set_ready(committer.app, !off);
     tf_log(off ? TF_LOG_ERROR : TF_LOG_INFO,
            off ? "own clock differs from PostgreSQL's; not ready" : "own clock agrees with PostgreSQL's", "offset_ms",
            known ? tf_log_int(text, offset_us / TF_US_PER_MS) : "unknown", NULL);

@@ -2,11 +2,14 @@
 #include "services/order/inventory/call.h"
 
 #include "common/base/id.h"
+#include "common/base/log.h"
 #include "common/base/text.h"
 
+#include <stdatomic.h>
 #include <string.h>
 
 enum { CLOSED_RETRY_MS = 500, CLOSED_JITTER_MS = 500, DOWN_RETRY_MS = 1000, DOWN_JITTER_MS = 1000 };
+enum { RELINK_EVERY_US = 5 * TF_US_PER_S };
 
 tf_app *inventory_app;
 
@@ -53,6 +56,16 @@ void inventory_due_key(tf_redis_cmd *cmd, int partition)
     tf_redis_arg_printf(cmd, "tf:{%d}:due", partition);
 }
 
+void inventory_relink(void)
+{
+    static _Atomic int64_t last_us = INT64_MIN / 2;
+    int64_t now = tf_mono_us(), last = atomic_load(&last_us);
+
+    if (now - last < RELINK_EVERY_US || !atomic_compare_exchange_strong(&last_us, &last, now)) return;
+    tf_log(TF_LOG_WARN, "Redis is connected anew: what answers is not the server that sells", NULL);
+    tf_redis_reconnect(tf_app_redis(inventory_app));
+}
+
 /* What the server says when it, not the call, is at fault. */
 static bool server_unable(const char *text)
 {
@@ -77,8 +90,10 @@ tf_code inventory_answer_of(tf_ctx *ctx, const tf_redis_reply *reply, struct inv
 {
     if (reply->type == TF_REDIS_ERROR) {
         if (!server_unable(reply->text)) return tf_fail(ctx, TF_INTERNAL, "inventory function: %s", reply->text);
-        /* The library comes with a new connection (somebody flushed the functions). */
+        /* The library comes with a new connection (somebody flushed the functions); a replica is no place to decide. */
         if (strstr(reply->text, "Function not found")) tf_redis_reconnect(tf_app_redis(inventory_app));
+        if (strncmp(reply->text, "READONLY ", 9) == 0 || strncmp(reply->text, "MASTERDOWN ", 11) == 0)
+            inventory_relink();
         return tf_fail(ctx, TF_STORE_DOWN, "Redis: %s", reply->text);
     }
     if (reply->type != TF_REDIS_ARRAY || reply->n_items < 1 || reply->items[0]->type != TF_REDIS_STRING)

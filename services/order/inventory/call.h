@@ -48,6 +48,12 @@ int64_t inventory_answer_int(struct inventory_answer *answer);
 size_t inventory_answer_left(const struct inventory_answer *answer);
 TF_MUSTCHECK tf_code inventory_answer_check(tf_ctx *ctx, const struct inventory_answer *answer);
 
+/* Drops the connection and resolves the server's name again, at most once in five seconds: what answers there is not
+ * the server that it should be. */
+void inventory_relink(void);
+/* Asks whose version of the function library is in force (inventory_superseded); the first call of a process takes the
+ * lead. */
+void inventory_look_for_leader(tf_ctx *ctx);
 /* TF_STORE_DOWN with its hint to come back. */
 TF_MUSTCHECK tf_code inventory_down(tf_ctx *ctx, const char *why);
 /* TF_REBUILDING with its hint to come back; starts the rebuild. */

@@ -105,6 +105,8 @@ TF_MUSTCHECK tf_code inventory_used(tf_ctx *ctx, const struct sale *sale, int64_
 
 /* Starts a rebuild of the show unless one runs in this process (single-flight); returns at once. */
 void inventory_rebuild_soon(int64_t show_id);
+/* Instances of another version of the function library sell: this one rebuilds and settles nothing and is not ready. */
+bool inventory_superseded(void);
 /* Rebuilds now and waits (publication, start-up, tests). */
 TF_MUSTCHECK tf_code inventory_rebuild(tf_ctx *ctx, int64_t show_id);
 /* Puts sale_state (after the fence row changed) into the header, within a second. TF_OK also when CLOSED: the rebuild

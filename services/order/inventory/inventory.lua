@@ -14,13 +14,14 @@
 --   u  hash: user → "tickets order …": what the account limit counts, then the orders in state H. The field stays when tickets reach 0.
 --   p  hash: person → order
 --   r  string per user and key: order that the key made; expires
--- and per partition: due, a sorted set "show:order" → ms. Whole numbers are ends of holds; intents and leases end in .5, so that readers can tell them apart.
+-- per partition: due, a sorted set "show:order" → ms. Whole numbers are ends of holds; intents and leases end in .5, so that readers can tell them apart;
+-- and once: tf:library, the digest of the library in force.
 --
 -- Orders, users and shows are strings throughout: a Lua number is exact up to 2^53 only.
 
 -- The generation token: which epoch of a show this server process opened, with the show's tiers. Lives in the process only, so that a restart, a
 -- fail-over, a resync or a reloaded library closes every show by itself. Bounded: the show opened longest ago is forgotten (and rebuilt on demand).
-local open, staged, staged_n = {}, {}, 0
+local open, staged, staged_n = {}, {}, 0   -- staged: the epoch that is being loaded, and how many steps were made
 local ring, head, tail = {}, 0, 0
 local SHOWS_MAX = 4096
 
@@ -561,7 +562,7 @@ local function settle(K, A)
 end
 
 local function seen_epoch(call, m, show)
-  local bytes, seen = call('GETRANGE', m, '0', '7'), staged[show] or 0
+  local bytes, seen = call('GETRANGE', m, '0', '7'), staged[show] and staged[show].epoch or 0
   if #bytes == 8 then
     local epoch = sunpack('>I8', bytes)
     if epoch > seen then seen = epoch end
@@ -570,32 +571,35 @@ local function seen_epoch(call, m, show)
   return seen
 end
 
--- KEYS m   ARGV show   → OPEN epoch terms, or CLOSED greatest-epoch-seen-here 0
+-- KEYS m   ARGV show   → OPEN epoch terms 0 0, or CLOSED greatest-epoch-seen-here 0 epoch-being-loaded (0: none) steps-of-the-load
+-- Declared as one that writes: what could not begin a generation here (a replica, no memory) must not be asked in vain whether one is needed.
 local function seen(K, A)
   local o, _, terms = enter(redis.call, K[1], A[1])
-  if o then return {'OPEN', o.epoch, terms} end
-  return {'CLOSED', seen_epoch(redis.call, K[1], A[1]), 0}
+  if o then return {'OPEN', o.epoch, terms, 0, 0} end
+  local s = staged[A[1]]
+  return {'CLOSED', seen_epoch(redis.call, K[1], A[1]), 0, s and s.epoch or 0, s and s.steps or 0}
 end
 
 -- KEYS m, then staging m g h u p   ARGV show epoch   Closes the show and starts a new generation. May be repeated until open was first sent.
 local function begin(K, A)
   local call, show, epoch = redis.call, A[1], number(A[2])
   local greatest = seen_epoch(call, K[1], show)
-  if epoch < greatest or (epoch == greatest and staged[show] ~= epoch) then return {'STALE', greatest} end
+  if epoch < greatest or (epoch == greatest and not (staged[show] and staged[show].epoch == epoch)) then return {'STALE', greatest} end
   open[show] = nil
   if not staged[show] then
     staged_n = staged_n + 1
     if staged_n > SHOWS_MAX then staged, staged_n = {}, 1 end   -- whoever loads now is refused and starts again
   end
-  staged[show] = epoch
+  staged[show] = {epoch = epoch, steps = 0}
   call('UNLINK', K[2], K[3], K[4], K[5], K[6])
   return {'OK'}
 end
 
 -- KEYS staging m g h u p, due   ARGV show epoch what …   what: m or g: offset bytes; h, u, p: field value …; d: due order …
 local function load(K, A)
-  local call, show, what = redis.call, A[1], A[3]
-  if staged[show] ~= number(A[2]) then return {'STALE'} end
+  local call, show, what, s = redis.call, A[1], A[3], staged[A[1]]
+  if not s or s.epoch ~= number(A[2]) then return {'STALE'} end
+  s.steps = s.steps + 1
   if what == 'm' or what == 'g' then
     call('SETRANGE', what == 'm' and K[1] or K[2], A[4], A[5])
   elseif what == 'd' then
@@ -624,7 +628,7 @@ end
 local function open_(K, A)
   local call, show, epoch = redis.call, A[1], number(A[2])
   if open[show] and open[show].epoch == epoch then return {'OK'} end
-  if staged[show] ~= epoch then return {'REFUSED', 'not begun here'} end
+  if not staged[show] or staged[show].epoch ~= epoch then return {'REFUSED', 'not begun here'} end
   for i = 1, 5 do
     if call(i < 3 and 'STRLEN' or 'HLEN', K[5 + i]) ~= number(A[2 + i]) then return {'REFUSED', 'count ' .. i} end
   end
@@ -676,6 +680,16 @@ local function used(K, A)
   return {'OK', mine and number(match(mine, '^%d+')) or 0, mine and 1 or 0}
 end
 
+-- KEYS library   ARGV take(0/1) lease-ms   → OK: this library is in force; or SUPERSEDED digest-of-the-one-in-force
+-- Two libraries never have the same show open, so those who call them would close it to each other for ever: who started last takes the lead, and the
+-- others stand back until its lease ends.
+local function lead(K, A)
+  local force = redis.call('GET', K[1])
+  if force and force ~= '@TF_INVENTORY@' and A[1] ~= '1' then return {'SUPERSEDED', force} end
+  redis.call('SET', K[1], '@TF_INVENTORY@', 'PX', A[2])
+  return {'OK'}
+end
+
 local function register(name, callback, flags)
   redis.register_function{function_name = 'tf_@TF_INVENTORY@_' .. name, flags = flags, callback = function(K, A)
     if not floor then bind() end
@@ -687,10 +701,11 @@ register('hold', hold, {})
 register('confirm', confirm, {'allow-oom'})
 register('claim', claim, {'allow-oom'})
 register('settle', settle, {'allow-oom'})
-register('seen', seen, {'no-writes'})
+register('seen', seen, {})
 register('begin', begin, {})
 register('load', load, {})
 register('open', open_, {})
 register('state', state, {'allow-oom'})
 register('read', read, {'no-writes'})
 register('used', used, {'no-writes'})
+register('lead', lead, {'allow-oom'})

@@ -38,7 +38,8 @@ struct job {
     uint64_t started, finished; /* runs; finished trails by at most one */
     uint64_t wanted;            /* the run that somebody waits for or asked for */
     bool running, anew;
-    tf_code code; /* of the last finished run */
+    tf_code code;  /* of the last finished run */
+    int64_t epoch; /* that this process raised last */
     int64_t not_before_us, backoff_us, alarmed_us;
     int waiting;
 };
@@ -90,6 +91,7 @@ static struct job *next_job(int64_t *ret_when_us)
     int64_t now = tf_mono_us();
 
     *ret_when_us = INT64_MAX;
+    if (inventory_superseded()) return NULL; /* others rebuild; watch wakes us when we are to do so again */
     for (size_t i = 0; i < TABLE; i++) {
         for (struct job *job = jobs.table[i]; job; job = job->next) {
             if (job->running || job->wanted <= job->started) continue;
@@ -110,7 +112,7 @@ static void wait_until(pthread_cond_t *cond, int64_t when_us)
         pthread_cond_timedwait(cond, &jobs.lock, &until);
 }
 
-static tf_code run(int64_t show_id, bool anew)
+static tf_code run(int64_t show_id, bool anew, int64_t *epoch)
 {
     char text[TF_LOG_INT];
     tf_arena *arena = tf_arena_new(RUN_ARENA_MAX), *small;
@@ -121,7 +123,7 @@ static tf_code run(int64_t show_id, bool anew)
     tf_app_ctx(inventory_app, &ctx, "rebuild", RUN_US_MAX);
     small = ctx.arena;
     ctx.arena = arena;
-    code = rebuild_show(&ctx, show_id, anew);
+    code = rebuild_show(&ctx, show_id, anew, epoch);
     if (code && code != TF_NOT_FOUND)
         tf_log(TF_LOG_WARN, "inventory not rebuilt yet", "show_id", tf_log_int(text, show_id), "reason",
                tf_code_info(code)->reason, "cause", ctx.error.internal, NULL);
@@ -169,7 +171,7 @@ static void *work(void *arg)
         job->anew = false;
         pthread_mutex_unlock(&jobs.lock);
 
-        code = run(job->show_id, anew);
+        code = run(job->show_id, anew, &job->epoch); /* ours while it runs */
 
         pthread_mutex_lock(&jobs.lock);
         if (code && code != TF_NOT_FOUND) job->anew = job->anew || anew;
@@ -215,6 +217,7 @@ tf_code inventory_rebuild(tf_ctx *ctx, int64_t show_id)
     struct job *job;
     uint64_t mine;
 
+    if (inventory_superseded()) return tf_fail(ctx, TF_REBUILDING, "instances of another version rebuild");
     pthread_mutex_lock(&jobs.lock);
     job = job_of(show_id);
     if (!job) {
@@ -239,7 +242,8 @@ tf_code inventory_rebuild(tf_ctx *ctx, int64_t show_id)
     return code ? tf_fail(ctx, code, "rebuild of show %lld", (long long)show_id) : TF_OK;
 }
 
-/* A new connection may be a new server: looks at all shows at once instead of at the first buyer. */
+/* A new connection may be a new server: looks at all shows at once instead of at the first buyer. So does who comes
+ * forward again. */
 static void watch(tf_ctx *ctx, void *arg)
 {
     uint64_t connection = tf_redis_connection(tf_app_redis(inventory_app));
@@ -248,6 +252,11 @@ static void watch(tf_ctx *ctx, void *arg)
     tf_code code;
 
     (void)arg;
+    inventory_look_for_leader(ctx);
+    if (inventory_superseded()) {
+        jobs.connection = 0;
+        return;
+    }
     if (connection == jobs.connection) return;
     tf_pg_params_init(&params, ctx);
     tf_pg_int4(&params, WARM_SHOWS_MAX);
@@ -257,6 +266,9 @@ static void watch(tf_ctx *ctx, void *arg)
     for (int i = 0; i < tf_pg_rows(rows); i++)
         inventory_rebuild_soon(tf_pg_get_int(rows, i, 0));
     jobs.connection = connection;
+    pthread_mutex_lock(&jobs.lock);
+    pthread_cond_broadcast(&jobs.work); /* what was asked for while we stood back */
+    pthread_mutex_unlock(&jobs.lock);
 }
 
 tf_code inventory_start(struct tf_app *app)

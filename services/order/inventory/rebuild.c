@@ -14,7 +14,9 @@ enum {
     CHUNK_BYTES = 256 << 10,
     PIPELINE = 4,
     PIPELINE_US_MAX = 10 * TF_US_PER_S,
-    PATIENCE_US = 3 * TF_US_PER_S, /* how long somebody else's rebuild is waited for */
+    PATIENCE_US = 3 * TF_US_PER_S,   /* how long somebody else's rebuild is waited for */
+    STALL_US = TF_US_PER_S,          /* how long a load without a step is believed to go on */
+    SUSPECT_US = 400 * TF_US_PER_MS, /* a raise is followed by begin in milliseconds; beyond, the server is another */
     POLL_US = 100 * TF_US_PER_MS,
     ROUNDS_MAX = 10
 };
@@ -31,8 +33,9 @@ static const struct tf_pg_stmt raise_epoch = {
 
 struct seen {
     bool open;
-    int64_t epoch; /* greatest that this server knows */
-    int32_t terms; /* open */
+    int64_t epoch;          /* greatest that this server knows */
+    int32_t terms;          /* open */
+    int64_t loading, steps; /* closed: the epoch that somebody loads here, 0: none; how far he is */
 };
 
 static tf_code seen_read(tf_ctx *ctx, int64_t show_id, struct seen *ret_seen)
@@ -51,6 +54,8 @@ static tf_code seen_read(tf_ctx *ctx, int64_t show_id, struct seen *ret_seen)
     seen.open = inventory_status_is(&answer, "OPEN");
     seen.epoch = inventory_answer_int(&answer);
     seen.terms = (int32_t)inventory_answer_int(&answer);
+    seen.loading = inventory_answer_int(&answer);
+    seen.steps = inventory_answer_int(&answer);
     code = inventory_answer_check(ctx, &answer);
     if (code) return code;
 
@@ -318,20 +323,39 @@ static tf_code build(tf_ctx *ctx, int64_t show_id, const struct fence *fence)
     return now.sale_state == fence->sale_state ? TF_OK : fence_follow(ctx, show_id, now.sale_state);
 }
 
-/* Waits for somebody else's rebuild; true when the show is open at the fence's epoch and terms. */
+static bool is_current(const struct seen *seen, const struct fence *fence)
+{
+    return seen->open && seen->epoch == fence->epoch && seen->terms == fence->terms;
+}
+
+/* Waits for somebody else's rebuild; *ret_ready: the show is open at the fence's epoch and terms. Who loads and makes
+ * no step any more is not waited for. Where the fence was raised and the server sells on as before, it may be one that
+ * was replaced: the link is dropped, so that the name is resolved again. */
 static tf_code await(tf_ctx *ctx, int64_t show_id, bool *ret_ready)
 {
-    int64_t until = tf_mono_us() + PATIENCE_US;
+    int64_t began = tf_mono_us(), moved = began;
+    struct seen before = {0};
 
     for (;;) {
         struct fence fence;
         struct seen seen;
+        int64_t now;
         tf_code code = fence_read(ctx, show_id, &fence);
 
-        if (!code) code = seen_read(ctx, show_id, &seen);
         if (code) return code;
-        *ret_ready = seen.open && seen.epoch == fence.epoch && seen.terms == fence.terms;
-        if (*ret_ready || tf_mono_us() >= until) return TF_OK;
+        code = seen_read(ctx, show_id, &seen);
+        now = tf_mono_us();
+        *ret_ready = !code && is_current(&seen, &fence);
+        if (*ret_ready) return TF_OK;
+        if (now - began >= PATIENCE_US) return code;
+        if (code) { /* the link may be on its way to another server */
+            tf_error_clear(ctx);
+        } else {
+            if (seen.loading != before.loading || seen.steps != before.steps) moved = now;
+            if (seen.loading && now - moved >= STALL_US) return TF_OK;
+            if (seen.open && seen.epoch < fence.epoch && now - began >= SUSPECT_US) inventory_relink();
+            before = seen;
+        }
         usleep(POLL_US);
         code = tf_ctx_check(ctx);
         if (code) return code;
@@ -348,7 +372,14 @@ static void log_rebuilt(int64_t show_id, int64_t epoch, int64_t us)
            tf_log_int(text[1], epoch), "ms", tf_log_int(text[2], us / TF_US_PER_MS), NULL);
 }
 
-tf_code rebuild_show(tf_ctx *ctx, int64_t show_id, bool anew)
+/* Raised and not begun, or begun and being loaded: by somebody who may be alive. */
+static bool by_another(const struct seen *seen, const struct fence *fence, int64_t ours)
+{
+    if (fence->epoch == ours) return false;
+    return seen->open ? seen->epoch < fence->epoch : seen->loading == fence->epoch && fence->epoch > 0;
+}
+
+tf_code rebuild_show(tf_ctx *ctx, int64_t show_id, bool anew, int64_t *epoch_raised)
 {
     int64_t start_us = tf_mono_us();
 
@@ -362,11 +393,11 @@ tf_code rebuild_show(tf_ctx *ctx, int64_t show_id, bool anew)
         if (!code) code = seen_read(ctx, show_id, &seen);
         if (code) return code;
 
-        if (!anew && seen.open && seen.epoch == fence.epoch && seen.terms == fence.terms) return TF_OK;
-        if (!anew && round == 0 && seen.open &&
-            seen.epoch < fence.epoch) { /* raised, not begun: by somebody who may be alive */
+        if (!anew && is_current(&seen, &fence)) return TF_OK;
+        if (!anew && round == 0 && by_another(&seen, &fence, *epoch_raised)) {
             code = await(ctx, show_id, &ready);
             if (code || ready) return code;
+            continue;
         }
         code = raise(ctx, show_id, fence.epoch, seen.epoch, &fence, &raised);
         if (code == TF_UNKNOWN_OUTCOME) {
@@ -376,6 +407,7 @@ tf_code rebuild_show(tf_ctx *ctx, int64_t show_id, bool anew)
         if (code) return code;
 
         if (raised) {
+            *epoch_raised = fence.epoch;
             code = build(ctx, show_id, &fence);
             if (!code) log_rebuilt(show_id, fence.epoch, tf_mono_us() - start_us);
             if (code != TF_ORDER_CHANGED && code != TF_UNKNOWN_OUTCOME) return code;

@@ -5,9 +5,10 @@
 #include "services/order/inventory/inventory.h"
 
 /* Brings the show to an open generation that matches the fence row; does nothing when it is there already, unless
- * `anew`. ctx needs room for all of the show's live tickets. TF_NOT_FOUND: no such show. Everything else may be tried
- * again. */
-TF_MUSTCHECK tf_code rebuild_show(tf_ctx *ctx, int64_t show_id, bool anew);
+ * `anew`. *epoch_raised: the epoch that this process raised for the show last (0: none), kept by the caller between
+ * runs: what was begun under it is our own and waited for by nobody. ctx needs room for all of the show's live tickets.
+ * TF_NOT_FOUND: no such show. Everything else may be tried again. */
+TF_MUSTCHECK tf_code rebuild_show(tf_ctx *ctx, int64_t show_id, bool anew, int64_t *epoch_raised);
 
 /* What PostgreSQL says of a show's fence row. */
 struct fence {

@@ -22,10 +22,12 @@ enum {
     OVERDUE_GRACE_S = 10,
     TOMBSTONES_MAX = 1000, /* removed per look */
     CLAIM_ROUNDS_MAX = 20,
+    STREAM_IDLE_S = 24 * 3600,
     HANDLER_MS_MAX = 20000,
     NOW_US_MAX = TF_US_PER_S
 };
-#define SETTLE_STREAM "tf:settle"
+/* Each version of the function library has a stream of its own: another's entries would not be settled by its calls. */
+#define SETTLE_STREAM "tf:settle:" TF_INVENTORY
 
 static tf_counter claimed = TF_COUNTER("tf_order_due_claimed_total", "Due orders moved into the stream", NULL);
 static tf_counter overdue =
@@ -48,7 +50,7 @@ static void next_round(tf_ctx *ctx)
 /* An entry that gets lost here comes due again by its lease. */
 static tf_code send_due(tf_ctx *ctx, const struct due_order *orders, size_t n)
 {
-    tf_redis_cmd *cmds = TF_NEW_ARRAY(ctx->arena, tf_redis_cmd, n);
+    tf_redis_cmd *cmds = TF_NEW_ARRAY(ctx->arena, tf_redis_cmd, n + 1);
     tf_redis_reply **replies;
     tf_code code;
 
@@ -61,7 +63,11 @@ static tf_code send_due(tf_ctx *ctx, const struct due_order *orders, size_t n)
         tf_redis_arg(&cmds[i], "d");
         tf_redis_arg_printf(&cmds[i], "%lld:%lld", (long long)orders[i].show_id, (long long)orders[i].order_no);
     }
-    code = tf_redis_pipeline(ctx, tf_app_redis(settle_app), cmds, n, &replies);
+    tf_redis_cmd_init(&cmds[n], ctx); /* that of a version that is gone goes too */
+    tf_redis_arg(&cmds[n], "EXPIRE");
+    tf_redis_arg(&cmds[n], SETTLE_STREAM);
+    tf_redis_arg_int(&cmds[n], STREAM_IDLE_S);
+    code = tf_redis_pipeline(ctx, tf_app_redis(settle_app), cmds, n + 1, &replies);
     if (code) return code;
 
     tf_counter_add(&claimed, n);
@@ -74,6 +80,7 @@ static void schedule(tf_ctx *ctx, void *arg)
     bool more = true;
 
     (void)arg;
+    if (inventory_superseded()) return; /* a claim by this version would only take its time from the other */
     for (int round = 0; more && round < CLAIM_ROUNDS_MAX; round++) {
         struct due_order *orders;
         size_t n;

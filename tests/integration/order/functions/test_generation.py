@@ -61,7 +61,7 @@ def test_restart_with_all_data_kept_closes(server):
     assert driver.client.exists(driver.show.key("m")), "the data came back; only the token is gone"
     assert driver.client.hgetall(driver.show.key("h")), "even the hold"
     all_closed(driver)
-    assert driver.seen() == ["CLOSED", 1, 0]
+    assert driver.seen() == ["CLOSED", 1, 0, 0, 0]
     driver.rebuild(2)
     image_is(driver)
     again = take(driver, order="12")
@@ -95,7 +95,7 @@ def test_data_of_an_older_generation_closes(client):
     for name, data in old.items():
         client.execute_command("RESTORE", name, 0, data)
     all_closed(driver)
-    assert driver.seen() == ["CLOSED", 2, 0]
+    assert driver.seen() == ["CLOSED", 2, 0, 0, 0]
 
 
 def test_reloaded_library_closes(server):
@@ -198,7 +198,7 @@ def test_the_greater_epoch_wins(client):
     assert one.begin(2) == ["STALE", 3]
     assert two.open(3, two.load_all(3)) == ["OK"]
     assert one.begin(3) == ["STALE", 3]
-    assert one.seen() == ["OPEN", 3, 1]
+    assert one.seen() == ["OPEN", 3, 1, 0, 0]
 
 
 def test_server_change_in_the_middle_of_a_load_refuses(server):
