@@ -160,7 +160,8 @@ def databases(stores):
 @pytest.mark.parametrize("name", SERVICES)
 def test_help_and_version(name):
     code, text = run_service(name, {}, "--help")
-    assert code == 0 and all(setting in text for setting in ("TF_LISTEN", "TF_ADMIN_LISTEN", "TF_LOG_LEVEL", "--migrate")), text
+    assert code == 0 and all(setting in text for setting in ("TF_LISTEN", "TF_ADMIN_LISTEN", "TF_LOG_LEVEL")), text
+    assert all((word in text) == (name in HAS_DATABASE) for word in ("TF_PG_DSN", "--migrate")), text
     code, text = run_service(name, {}, "--version")
     assert code == 0 and re.search(r"\b\d+\.\d+\.\d+\b", text), text
 

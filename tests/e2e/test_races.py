@@ -241,7 +241,7 @@ def test_the_account_limit_holds_against_20_devices(new_buyer, nobody, new_show,
     buyer = new_buyer()
     words = {"login": buyer.login["email"], "password": buyer.login["password"]}
     sessions = in_threads(lambda i: nobody.post("/v1/sessions", {**words, "device": f"device {i}"})["tokens"]["access_token"], range(20), threads=4)
-    assert len(buyer.get("/v1/sessions")["sessions"]) == 21
+    assert len(buyer.get("/v1/sessions")["sessions"]) == 20  # the one of the registration has given way
     show = new_show(rows=8, one_pending_order=False, account_limit=7)
 
     calls = []
