@@ -5,8 +5,8 @@
 
 #include <inttypes.h>
 
-/* Bounds what one programme's page or one list row can cost. */
-#define SHOWS_MAX "5000"
+/* Bounds what one programme's page or one list row can cost: of each programme, its next shows. */
+#define SHOWS_MAX "1000"
 #define GROUP_MAX "100"
 
 /* 3: SaleState WITHDRAWN. */
@@ -33,12 +33,13 @@ static const struct tf_pg_stmt get_programs = {
     "s.opens_at, s.closes_at, s.end_at, s.offer_places, s.offer_sale_state, s.currency, s.cheapest_minor"
 #define SHOW_TABLES "show s JOIN plan USING (plan_id) JOIN venue v USING (venue_id)"
 
-static const struct tf_pg_stmt shows_of = {"shows_of_programs",
-                                           "SELECT " SHOW_COLUMNS " FROM " SHOW_TABLES
-                                           " WHERE s.program_id = ANY ($1) AND " VISIBLE " AND NOT s.unlisted "
-                                           "AND s.end_at > $2 AND ($3::text IS NULL OR $3 = ANY (v.cities)) "
-                                           "ORDER BY s.program_id, s.start_at, s.show_id LIMIT " SHOWS_MAX,
-                                           false};
+static const struct tf_pg_stmt shows_of = {
+    "shows_of_programs",
+    "SELECT next.* FROM unnest($1::int8[]) asked(program_id) CROSS JOIN LATERAL (SELECT " SHOW_COLUMNS
+    " FROM " SHOW_TABLES " WHERE s.program_id = asked.program_id AND " VISIBLE " AND NOT s.unlisted "
+    "AND s.end_at > $2 AND ($3::text IS NULL OR $3 = ANY (v.cities)) "
+    "ORDER BY s.start_at, s.show_id LIMIT " SHOWS_MAX ") next ORDER BY next.program_id, next.start_at, next.show_id",
+    false};
 static const struct tf_pg_stmt visible = {
     "program_visible", "SELECT EXISTS (SELECT FROM show s WHERE s.program_id = $1 AND " VISIBLE ")", false};
 static const struct tf_pg_stmt of_group = {
