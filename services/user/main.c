@@ -1,6 +1,7 @@
 /* user: accounts, sessions, attendees. */
 #include "common/base/log.h"
 #include "services/user/janitor.h"
+#include "services/user/keys.h"
 #include "services/user/operator.h"
 #include "services/user/user.h"
 #include "ticketflow/user/v1/user.server.h"
@@ -17,28 +18,6 @@ static const struct tf_setting settings[] = {
 #include "common/chassis/config_expand.h"
 };
 
-static tf_code read_keys(tf_ctx *ctx, struct user_state *state)
-{
-    struct tf_sign_public public_key;
-    size_t n;
-    tf_code code;
-
-    code = tf_key_read(ctx, user_config.signing_key_file, TF_SIGN_SEED_BYTES, state->signing_seed,
-                       sizeof state->signing_seed, &n);
-    if (code) return code;
-
-    tf_sign_keypair(state->signing_seed, NULL, &public_key);
-    memcpy(state->signing_key.public_key, public_key.bytes, sizeof public_key.bytes);
-    tf_access_kid(public_key.bytes, state->signing_key.kid);
-    state->personal_key.version = 1;
-    code = tf_key_read(ctx, user_config.personal_key_file, TF_SEAL_KEY_BYTES, state->personal_key.bytes,
-                       TF_SEAL_KEY_BYTES, &n);
-    if (code) return code;
-
-    return tf_key_read(ctx, user_config.person_key_file, 32, state->person_key, sizeof state->person_key,
-                       &state->person_key_size);
-}
-
 static tf_code start(tf_app *app, const char **ret_error)
 {
     static char error[512];
@@ -50,7 +29,7 @@ static tf_code start(tf_app *app, const char **ret_error)
     state->app = app;
     tf_app_set_state(app, state);
     tf_app_ctx(app, &ctx, "start", 30 * TF_US_PER_S);
-    code = read_keys(&ctx, state);
+    code = user_keys_read(&ctx, &user_config, state);
     if (!code) code = operator_ensure(&ctx);
     if (code) {
         snprintf(error, sizeof error, "%s", ctx.error.internal ? ctx.error.internal : tf_code_info(code)->reason);

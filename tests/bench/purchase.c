@@ -2,148 +2,92 @@
  * last answer is there. One thread, so that the client takes little of the machine that it measures. */
 #include "tests/bench/bench.h"
 
-#include <arpa/inet.h>
-#include <errno.h>
-#include <netinet/in.h>
-#include <netinet/tcp.h>
+#include "tools/load/histogram.h"
+#include "tools/load/wire.h"
+
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/epoll.h>
-#include <sys/socket.h>
 #include <unistd.h>
 
-enum { CONNECTIONS = 64, RUN_S = 10, WARM_S = 1, LATENCIES_MAX = 1000000, ANSWER_MAX = 65536, STALL_MS = 5000 };
+enum { CONNECTIONS = 64, RUN_S = 10, WARM_S = 1, TIMEOUT_US = 5 * TF_US_PER_S };
 
 struct connection {
-    int fd;
+    struct run *run;
+    struct wire wire;
     const char *token;
-    int64_t sent_us;
-    size_t have;
-    char bytes[ANSWER_MAX];
 };
 
 struct run {
     const char *show;
+    const struct target *gateway;
     struct connection *connections;
-    int epoll;
+    struct loop loop;
     bool counts; /* after the warm-up */
     int64_t orders, refused;
     char refusal[200]; /* the first */
-    uint32_t *latencies;
-    size_t n_latencies;
+    struct histogram latencies;
 };
 
 static const char *const parts[] = {"gateway", "user", "order", "program", "pay", "redis", "pg", "etcd"};
 
-static void send_order(struct run *run, struct connection *c)
+static void send_order(struct connection *c)
 {
     static long serial;
     char body[160], request[2048];
     int n_body, n;
 
-    n_body = snprintf(body, sizeof body, "{\"show_id\":\"%s\",\"choices\":[{\"tier\":1,\"count\":2}]}", run->show);
+    n_body = snprintf(body, sizeof body, "{\"show_id\":\"%s\",\"choices\":[{\"tier\":1,\"count\":2}]}", c->run->show);
     n = snprintf(
         request, sizeof request,
         "POST /v1/orders HTTP/1.1\r\nHost: bench\r\nContent-Type: application/json\r\nAuthorization: Bearer %s\r\n"
         "Idempotency-Key: bench-%d-%ld\r\nContent-Length: %d\r\n\r\n%s",
         c->token, (int)getpid(), serial++, n_body, body);
     if (n >= (int)sizeof request) bench_die("the token is too long");
-    c->sent_us = tf_mono_us();
-    c->have = 0;
-    if (send(c->fd, request, (size_t)n, MSG_NOSIGNAL) != n)
-        bench_die("the gateway takes no request: %s", strerror(errno));
+    wire_send(&c->wire, c->run->gateway, request, (size_t)n, TIMEOUT_US);
 }
 
-/* Size of the whole answer when its head is there; 0: not yet. */
-static size_t answer_size(const struct connection *c)
+static void answered(void *arg, const struct wire_end *end)
 {
-    const char *end = memmem(c->bytes, c->have, "\r\n\r\n", 4), *length;
+    struct connection *c = arg;
+    struct run *run = c->run;
 
-    if (!end) return 0;
-    length =
-        memmem(c->bytes, (size_t)(end - c->bytes), "ontent-", 7) ? strcasestr(c->bytes, "\r\ncontent-length:") : NULL;
-    if (!length) bench_die("an answer without its length");
-    return (size_t)(end - c->bytes) + 4 + strtoul(length + 17, NULL, 10);
-}
-
-static void answered(struct run *run, struct connection *c)
-{
-    bool ok = c->have > 12 && memcmp(c->bytes + 9, "200", 3) == 0;
-
-    if (run->counts && ok) {
+    if (end->end != CALL_ANSWERED) bench_die("an order without an answer");
+    if (end->answer->status != 200 && run->refused++ == 0)
+        snprintf(run->refusal, sizeof run->refusal, "%d %.*s", end->answer->status,
+                 (int)TF_MIN(end->answer->body_size, (size_t)180), end->body);
+    if (run->counts && end->answer->status == 200) {
         run->orders++;
-        if (run->n_latencies < LATENCIES_MAX)
-            run->latencies[run->n_latencies++] = (uint32_t)(tf_mono_us() - c->sent_us);
+        histogram_record(&run->latencies, end->ended_us - end->sent_us);
     }
-    if (!ok && run->refused++ == 0) {
-        const char *body = strstr(c->bytes, "\r\n\r\n");
-
-        snprintf(run->refusal, sizeof run->refusal, "%.12s %.180s", c->bytes, body ? body + 4 : "");
-    }
-}
-
-static void receive(struct run *run, struct connection *c)
-{
-    ssize_t n = recv(c->fd, c->bytes + c->have, sizeof c->bytes - 1 - c->have, MSG_DONTWAIT);
-    size_t size;
-
-    if (n < 0 && (errno == EAGAIN || errno == EINTR)) return;
-    if (n <= 0) bench_die("the gateway closed a connection");
-    c->have += (size_t)n;
-    c->bytes[c->have] = '\0';
-    size = answer_size(c);
-    if (size >= sizeof c->bytes) bench_die("an answer of %zu bytes", size);
-    if (size == 0 || c->have < size) return;
-    answered(run, c);
-    send_order(run, c);
+    send_order(c);
 }
 
 /* Answers and new orders until then. */
 static void drive(struct run *run, int64_t until_us)
 {
-    struct epoll_event events[CONNECTIONS];
-
-    while (tf_mono_us() < until_us) {
-        int n = epoll_wait(run->epoll, events, CONNECTIONS, STALL_MS);
-
-        if (n == 0) bench_die("no answer for %d s", STALL_MS / 1000);
-        for (int i = 0; i < n; i++)
-            receive(run, events[i].data.ptr);
-    }
+    while (tf_mono_us() < until_us)
+        loop_turn(&run->loop, until_us);
 }
 
-static void connect_all(const struct bench *b, struct run *run, char **tokens)
+static void begin_all(struct run *run, char **tokens)
 {
-    struct sockaddr_in gateway = {.sin_family = AF_INET,
-                                  .sin_port = htons((uint16_t)(b->base_port + 80)),
-                                  .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
-    int one = 1;
-
     for (int i = 0; i < CONNECTIONS; i++) {
         struct connection *c = &run->connections[i];
 
-        c->token = tokens[i];
-        c->fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
-        if (c->fd < 0 || connect(c->fd, (struct sockaddr *)&gateway, sizeof gateway))
-            bench_die("the gateway takes no connection");
-        (void)setsockopt(c->fd, IPPROTO_TCP, TCP_NODELAY, &one, sizeof one);
-        if (epoll_ctl(run->epoll, EPOLL_CTL_ADD, c->fd, &(struct epoll_event){.events = EPOLLIN, .data.ptr = c}))
-            bench_die("epoll");
-        send_order(run, c);
+        *c = (struct connection){.run = run, .token = tokens[i]};
+        wire_init(&c->wire, &run->loop, answered, c);
+        send_order(c);
     }
 }
 
-static int by_size(const void *a, const void *b)
+static void find_gateway(const struct bench *b, struct target *gateway)
 {
-    uint32_t x = *(const uint32_t *)a, y = *(const uint32_t *)b;
+    char url[64];
+    const char *path;
 
-    return (x > y) - (x < y);
-}
-
-static double percentile_ms(const struct run *run, int percent)
-{
-    return run->n_latencies ? run->latencies[(run->n_latencies - 1) * (size_t)percent / 100] / 1000.0 : 0;
+    snprintf(url, sizeof url, "http://127.0.0.1:%d", b->base_port + 80);
+    if (!target_parse(url, gateway, &path) || !target_resolve(gateway)) bench_die("%s is no address", url);
 }
 
 struct figures {
@@ -152,15 +96,15 @@ struct figures {
 
 static void measure(const struct bench *b, char **tokens, const char *show, int number, struct figures *figures)
 {
-    struct run run = {.show = show,
-                      .epoll = epoll_create1(EPOLL_CLOEXEC),
-                      .connections = calloc(CONNECTIONS, sizeof *run.connections)};
+    static struct target gateway;
+    static struct run run;
     int64_t before[TF_COUNT(parts)], begun;
     double seconds;
 
-    run.latencies = calloc(LATENCIES_MAX, sizeof *run.latencies);
-    if (run.epoll < 0 || !run.connections || !run.latencies) bench_die("no memory");
-    connect_all(b, &run, tokens);
+    find_gateway(b, &gateway);
+    run = (struct run){.show = show, .gateway = &gateway, .connections = calloc(CONNECTIONS, sizeof *run.connections)};
+    if (!run.connections || !loop_open(&run.loop)) bench_die("no memory");
+    begin_all(&run, tokens);
     drive(&run, tf_mono_us() + WARM_S * TF_US_PER_S);
     for (size_t i = 0; i < TF_COUNT(parts); i++)
         before[i] = proc_tree_us(proc_part(b, parts[i]));
@@ -172,15 +116,13 @@ static void measure(const struct bench *b, char **tokens, const char *show, int 
         bench_die("%lld orders, %lld refused: %s", (long long)run.orders, (long long)run.refused, run.refusal);
     for (size_t i = 0; i < TF_COUNT(parts); i++)
         figures->cpu[i][number] = (double)(proc_tree_us(proc_part(b, parts[i])) - before[i]) / (double)run.orders;
-    qsort(run.latencies, run.n_latencies, sizeof *run.latencies, by_size);
     figures->rate[number] = (double)run.orders / seconds;
-    figures->p50[number] = percentile_ms(&run, 50);
-    figures->p99[number] = percentile_ms(&run, 99);
+    figures->p50[number] = (double)histogram_percentile(&run.latencies, 50) / TF_US_PER_MS;
+    figures->p99[number] = (double)histogram_percentile(&run.latencies, 99) / TF_US_PER_MS;
     for (int i = 0; i < CONNECTIONS; i++)
-        close(run.connections[i].fd);
-    close(run.epoll);
+        wire_free(&run.connections[i].wire);
+    loop_close(&run.loop);
     free(run.connections);
-    free(run.latencies);
 }
 
 void bench_purchase(struct bench *b)

@@ -11,7 +11,7 @@ import pytest
 
 from conftest import ROOT
 
-COMMANDS = ["up", "down", "status", "logs", "import", "demo", "check", "test", "bench", "service", "docs", "help"]
+COMMANDS = ["up", "down", "status", "logs", "import", "demo", "check", "test", "bench", "load", "service", "docs", "help"]
 
 
 def ticketflow(*arguments, root=ROOT, **environment):

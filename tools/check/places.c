@@ -2,12 +2,13 @@
 #include "tools/check/check.h"
 
 #include "common/chassis/secrets.h"
+#include "tools/told.h"
 
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
-enum { SETTINGS_MAX = 64 << 10, PG_PORT = 32, REDIS_PORT = 79, SANDBOX_PORT = 90 };
+enum { PG_PORT = 32, REDIS_PORT = 79, SANDBOX_PORT = 90 };
 
 struct places {
     tf_arena *arena;
@@ -15,30 +16,10 @@ struct places {
     int base_port;
 };
 
-/* The value that a service was told for a setting ("pg_dsn"); NULL: none was kept. */
-static const char *told(const struct places *at, const char *service, const char *setting)
-{
-    char *path = tf_arena_printf(at->arena, "%s/run/%s/settings", at->home, service);
-    char *text = tf_arena_alloc(at->arena, SETTINGS_MAX);
-    size_t length = strlen(setting), n;
-    FILE *f;
-
-    TF_ASSERT(path && text);
-    f = fopen(path, "re");
-    if (!f) return NULL;
-    n = fread(text, 1, SETTINGS_MAX - 1, f);
-    fclose(f);
-    text[n] = '\0';
-    for (char *line = strtok(text, "\n"); line; line = strtok(NULL, "\n"))
-        if (strncmp(line, "TF_", 3) == 0 && strncasecmp(line + 3, setting, length) == 0 && line[3 + length] == '=')
-            return line + 3 + length + 1;
-    return NULL;
-}
-
 /* A setting, or what it is without a record. */
 static const char *told_or(const struct places *at, const char *service, const char *setting, const char *otherwise)
 {
-    const char *value = told(at, service, setting);
+    const char *value = told_setting(at->arena, at->home, service, setting);
 
     return value ? value : otherwise;
 }
@@ -57,7 +38,8 @@ static char *read_secret(const struct places *at, const char *path)
 
 static tf_pg *open_pg(const struct places *at, const char *service)
 {
-    const char *dsn = told(at, service, "pg_dsn"), *file = told(at, service, "pg_password_file");
+    const char *dsn = told_setting(at->arena, at->home, service, "pg_dsn"),
+               *file = told_setting(at->arena, at->home, service, "pg_password_file");
     char *password;
 
     if (!dsn) {
@@ -78,7 +60,8 @@ static tf_pg *open_pg(const struct places *at, const char *service)
 /* order's: the one that keeps the inventory. */
 static tf_redis *open_redis(const struct places *at)
 {
-    const char *address = told(at, "order", "redis_address"), *file = told(at, "order", "redis_password_file");
+    const char *address = told_setting(at->arena, at->home, "order", "redis_address"),
+               *file = told_setting(at->arena, at->home, "order", "redis_password_file");
     struct tf_redis_config config = {.connect_timeout_ms = 2000, .queue_max = 1000};
 
     if (!address) {

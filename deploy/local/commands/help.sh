@@ -21,6 +21,7 @@ usage: ./ticketflow COMMAND [ARGUMENT…]
   check [--json]       compare PostgreSQL, Redis and the provider's books
   test [SUITE…]        run the tests (unit, integration, e2e, fuzz) on servers of their own
   bench [NAME…]        measure (hold, inventory, commit, purchase) on a private installation; --json FILE keeps the figures
+  load prepare|run …   buyers by the hundred over the public interface, and a witness of what they were told
   service NAME ARG…    a service's own command, say: service order --dead-letters list
   docs                 make the references of API, errors and settings (Markdown), say where they are
   help [COMMAND]       this page, or a command's; so does COMMAND --help

@@ -32,30 +32,32 @@ static const struct tf_pg_stmt operator_exists = {"operator_exists",
 /* What a sealed value is bound to. */
 static const char ad_login[] = "account.login";
 
-static void hash_of(tf_ctx *ctx, const char *login, unsigned char out[TF_SHA256_BYTES])
+static void hash_of(const struct user_state *keys, const char *login, unsigned char out[TF_SHA256_BYTES])
 {
-    const struct user_state *state = user_state(ctx);
     char text[300];
     int n = snprintf(text, sizeof text, "login:%s", login);
 
-    tf_keyed_hash(state->person_key, state->person_key_size, text, (size_t)n, out);
+    tf_keyed_hash(keys->person_key, keys->person_key_size, text, (size_t)n, out);
+}
+
+bool account_name_keep(const struct user_state *keys, tf_arena *arena, const char *login, struct account_name *name)
+{
+    unsigned char hash[TF_SHA256_BYTES];
+
+    hash_of(keys, login, hash);
+    name->hash = tf_arena_memdup(arena, hash, sizeof hash);
+    name->sealed =
+        tf_seal(arena, &keys->personal_key, login, strlen(login), ad_login, sizeof ad_login, &name->sealed_size);
+    return name->hash && name->sealed;
 }
 
 static void put_login(tf_ctx *ctx, tf_pg_params *p, const char *login)
 {
-    unsigned char hash[TF_SHA256_BYTES];
-    void *sealed;
-    size_t n;
+    struct account_name name = {0};
 
-    if (!login) {
-        tf_pg_bytes(p, NULL, 0);
-        tf_pg_bytes(p, NULL, 0);
-        return;
-    }
-    hash_of(ctx, login, hash);
-    sealed = tf_seal(ctx->arena, &user_state(ctx)->personal_key, login, strlen(login), ad_login, sizeof ad_login, &n);
-    tf_pg_bytes(p, tf_arena_memdup(ctx->arena, hash, sizeof hash), sizeof hash);
-    tf_pg_bytes(p, sealed, sealed ? n : 0);
+    if (login && !account_name_keep(user_state(ctx), ctx->arena, login, &name)) p->broken = true; /* not sent */
+    tf_pg_bytes(p, name.hash, name.hash ? TF_SHA256_BYTES : 0);
+    tf_pg_bytes(p, name.sealed, name.sealed ? name.sealed_size : 0);
 }
 
 /* Which of the two is taken, after a unique violation. */
@@ -67,8 +69,8 @@ static tf_code name_taken_field(tf_ctx *ctx, const struct account *a)
     tf_code code;
 
     tf_error_clear(ctx);
-    if (a->mobile) hash_of(ctx, a->mobile, mobile);
-    if (a->email) hash_of(ctx, a->email, email);
+    if (a->mobile) hash_of(user_state(ctx), a->mobile, mobile);
+    if (a->email) hash_of(user_state(ctx), a->email, email);
     tf_pg_params_init(&p, ctx);
     tf_pg_bytes(&p, mobile, sizeof mobile);
     tf_pg_bytes(&p, email, sizeof email);
@@ -156,7 +158,7 @@ tf_code account_by_login(tf_ctx *ctx, const char *login, struct account *a)
     tf_pg_result *r;
     tf_code code;
 
-    hash_of(ctx, login, hash);
+    hash_of(user_state(ctx), login, hash);
     tf_pg_params_init(&p, ctx);
     tf_pg_bytes(&p, hash, sizeof hash);
     code = tf_pg_query(ctx, tf_app_pg(ctx->app), &find_by_login, &p, &r);

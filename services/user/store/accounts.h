@@ -11,6 +11,17 @@ struct account {
     tf_time created_at;
 };
 
+/* What a row keeps of a mobile or an e-mail address in its one form: a hash that finds it, a seal that only the key
+ * opens. In the arena. */
+struct account_name {
+    const unsigned char *hash; /* TF_SHA256_BYTES */
+    const void *sealed;
+    size_t sealed_size;
+};
+/* False: the arena is exhausted. */
+TF_MUSTCHECK bool account_name_keep(const struct user_state *keys, tf_arena *arena, const char *login,
+                                    struct account_name *ret_name);
+
 /* Inserts. TF_ALREADY_EXISTS with the field ("mobile" or "email") when it is taken. */
 TF_MUSTCHECK tf_code account_insert(tf_ctx *ctx, const struct account *account);
 /* TF_NOT_FOUND when there is none. */
