@@ -147,16 +147,34 @@ static tf_code read_attempt(struct exchange *x)
 
 /* ---- the way ---------------------------------------------------------------------------------------------------- */
 
-/* On the client's poller. Whether the client is still there is not asked: one that closed only its own side waits for
- * the answer, and for one that is gone the layer below drops it. */
+/* On the client's poller. */
 static void called(TF_UNUSED tf_ctx *ctx, tf_code code, ProtobufCMessage *response, void *arg)
 {
     struct exchange *x = arg;
 
+    tf_http_on_gone(x->http, NULL, NULL); /* from here on nobody else knows the call */
+    tf_rpc_pending_release(TF_TAKE(x->pending));
     if (code)
         answer_problem(x, code);
     else
         answer_message(x, response);
+}
+
+/* The client has closed its connection, or its own side of it: nobody waits for the answer. What waits in the service's
+ * queue is dropped there, what runs may stop where nothing is lost by it. A client that closed its side and listens
+ * all the same hears CANCELLED. */
+static void abandon(void *pending)
+{
+    tf_rpc_pending_cancel(pending);
+}
+
+static void call_service(struct exchange *x, const ProtobufCMessage *message)
+{
+    const struct tf_rpc_method *method = x->match.route->method;
+
+    x->pending = tf_rpc_pending_new(&x->ctx, tf_app_client(x->gateway->app, method->service), method, called, x);
+    tf_http_on_gone(x->http, abandon, x->pending);
+    tf_rpc_pending_start(x->pending, message);
 }
 
 static tf_code read_message(struct exchange *x, ProtobufCMessage **ret_message)
@@ -184,7 +202,6 @@ static tf_code body_declined(struct exchange *x)
 
 static void pass_door(struct exchange *x)
 {
-    const struct tf_rpc_method *method = x->match.route->method;
     ProtobufCMessage *message;
     bool wait;
     tf_code code;
@@ -197,7 +214,7 @@ static void pass_door(struct exchange *x)
         answer_problem(x, code);
         return;
     }
-    tf_rpc_start(&x->ctx, tf_app_client(x->gateway->app, method->service), method, message, called, x);
+    call_service(x, message);
 }
 
 static void resume(struct gateway_waiter *waiter)

@@ -17,7 +17,8 @@ struct exchange {
     const ProtobufCMessage *response; /* then; in the arena */
     struct gateway *gateway;
     tf_http_request *http;
-    tf_ctx ctx; /* arena of the exchange's own */
+    tf_rpc_pending *pending; /* the call under way; NULL: none */
+    tf_ctx ctx;              /* arena of the exchange's own */
     char request_id[EXCHANGE_ID_BYTES];
     int64_t began_us;
     struct gateway_match match;

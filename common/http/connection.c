@@ -88,7 +88,7 @@ void tf_http_connection_close(struct tf_http_connection *c)
     close(c->fd);
     if (request && request->with_handler) { /* lives on until answered, and counts until then */
         request->connection = NULL;
-        atomic_store_explicit(&request->gone, true, memory_order_relaxed);
+        tf_http_request_gone(request);
     } else {
         tf_http_request_free(request);
         tf_http_connection_forget(loop->server);
@@ -377,7 +377,7 @@ static void read_ahead(struct tf_http_connection *c)
     } else if (n == 0) {
         c->ended = true;
         want_reads(c, false);
-        atomic_store_explicit(&c->request->gone, true, memory_order_relaxed);
+        tf_http_request_gone(c->request);
     } else if (errno != EAGAIN && errno != EINTR) {
         tf_http_connection_close(c);
     }

@@ -203,6 +203,31 @@ bool tf_http_gone(const tf_http_request *request)
     return atomic_load_explicit(&request->gone, memory_order_relaxed);
 }
 
+/* Under the lock, so that whoever takes the wish back knows that it is not being fulfilled. */
+static void tell_gone(tf_http_request *request)
+{
+    void (*gone)(void *arg) = TF_TAKE(request->on_gone);
+
+    if (gone) gone(request->on_gone_arg);
+}
+
+void tf_http_request_gone(tf_http_request *request)
+{
+    pthread_mutex_lock(&request->mailbox->lock);
+    atomic_store_explicit(&request->gone, true, memory_order_relaxed);
+    tell_gone(request);
+    pthread_mutex_unlock(&request->mailbox->lock);
+}
+
+void tf_http_on_gone(tf_http_request *request, void (*gone)(void *arg), void *arg)
+{
+    pthread_mutex_lock(&request->mailbox->lock);
+    request->on_gone = gone;
+    request->on_gone_arg = arg;
+    if (tf_http_gone(request)) tell_gone(request);
+    pthread_mutex_unlock(&request->mailbox->lock);
+}
+
 void tf_http_set_context(tf_http_request *request, void *context)
 {
     request->context = context;
@@ -234,6 +259,7 @@ void tf_http_respond(tf_http_request *request, int status, const struct tf_http_
     };
 
     TF_ASSERT(request->with_handler && !request->answered);
+    tf_http_on_gone(request, NULL, NULL);
     if (tf_http_reserve(request, size)) {
         request->reply = tf_http_reply_new(kind, status, headers, n_headers, body, size);
         request->reply.share = request->answer_share;

@@ -46,9 +46,14 @@ struct tf_http_request {
     struct tf_http_reply reply;
     bool with_handler, answered;
     _Atomic bool gone;
+    void (*on_gone)(void *arg); /* with its argument under the mailbox's lock */
+    void *on_gone_arg;
     void *context;
     char peer[INET6_ADDRSTRLEN];
 };
+
+/* The client has gone: tells whoever asked to know. Loop's thread. */
+void tf_http_request_gone(tf_http_request *request);
 
 /* Counts what the layer refused by itself. Any thread. */
 void tf_http_count_refusal(int status);

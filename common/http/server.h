@@ -76,6 +76,10 @@ const char *tf_http_peer(const tf_http_request *request); /* "127.0.0.1" */
 /* True when the client has gone, or at least will send nothing more (which nearly always is the same): the answer need
  * not be worked out, though it is still sent if it can be. Any thread. */
 bool tf_http_gone(const tf_http_request *request);
+/* Asks to be called when tf_http_gone becomes true, at once if it is; once, on any thread. It must not block nor call
+ * this layer. Not called after tf_http_respond, nor after another call of this function, which replaces the wish; NULL
+ * takes it back. */
+void tf_http_on_gone(tf_http_request *request, void (*gone)(void *arg), void *arg);
 /* For the handler's own use, freed by the handler's owner. */
 void tf_http_set_context(tf_http_request *request, void *context);
 void *tf_http_context(const tf_http_request *request);

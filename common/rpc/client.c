@@ -3,6 +3,9 @@
 
 #include <string.h>
 
+/* One call in five may be repeated, and this many more at once: what one frozen instance leaves behind. */
+enum { CREDIT_CALL = 1, CREDIT_REPEAT = 5, CREDIT_MAX = 256 * CREDIT_REPEAT };
+
 static pthread_mutex_t hub_lock = PTHREAD_MUTEX_INITIALIZER; /* protects the hub */
 static struct {
     size_t clients;
@@ -89,7 +92,8 @@ tf_rpc_client *tf_rpc_client_new(const struct tf_rpc_client_config *config)
         return NULL;
     }
     client->gateway = !strcmp(config->caller, "gateway");
-    picker_init(&client->picker, config->message_max);
+    picker_init(&client->picker, client->config.service, config->message_max);
+    client->credit = CREDIT_MAX;
     pthread_mutex_init(&client->lock, NULL);
     pthread_cond_init(&client->idle, NULL);
     return client;
@@ -126,7 +130,19 @@ void client_call_began(tf_rpc_client *client)
 {
     pthread_mutex_lock(&client->lock);
     client->calls++;
+    client->credit = TF_MIN(client->credit + CREDIT_CALL, (int)CREDIT_MAX);
     pthread_mutex_unlock(&client->lock);
+}
+
+bool client_repeat_afford(tf_rpc_client *client)
+{
+    bool afford;
+
+    pthread_mutex_lock(&client->lock);
+    afford = client->credit >= CREDIT_REPEAT;
+    if (afford) client->credit -= CREDIT_REPEAT;
+    pthread_mutex_unlock(&client->lock);
+    return afford;
 }
 
 void client_call_ended(tf_rpc_client *client)

@@ -1,7 +1,8 @@
-/* One call of a client: at most two attempts, then the answer or the error in the caller's context.
+/* One call of a client: a few attempts, each on another endpoint, then the answer or the error in the caller's context.
  *
- * An attempt ends in one of three ways, and the difference decides what may be repeated: the callee answered; the
- * request never left (nothing to fear); it left and no answer came (the callee may have acted). */
+ * An attempt ends in one of four ways, and the difference decides what may be repeated: the callee answered; it
+ * answered that it did not even begin (it stops, or is full), or the request never left: nothing to fear; it left and
+ * no answer came, or none in the attempt's share of the time: the callee may have acted. */
 #include "common/rpc/client_internal.h"
 #include "common/rpc/status.h"
 
@@ -13,12 +14,17 @@
 #include <string.h>
 
 static tf_counter calls = TF_COUNTER("tf_rpc_client_calls_total", "Calls made, by callee, method and reason", "call");
-static tf_counter retries = TF_COUNTER("tf_rpc_client_retries_total", "Second attempts, by callee", "service");
+static tf_counter retries = TF_COUNTER("tf_rpc_client_retries_total", "Attempts after the first, by callee", "service");
 static tf_histogram seconds = TF_HISTOGRAM("tf_rpc_client_seconds", "Calls made, attempts together", "method");
 
-enum { ATTEMPTS_MAX = 2, METADATA_MAX = 5 };
+enum {
+    ATTEMPTS_MAX = 3,
+    METADATA_MAX = 5,
+    SHARE_LEAST_MS = 100,   /* less time is not divided among attempts */
+    VERDICT_LEAST_MS = 250, /* no answer in less time than this says nothing of the endpoint */
+};
 
-enum outcome { ANSWERED, NOT_SENT, LOST };
+enum outcome { ANSWERED, REFUSED, NOT_SENT, LOST };
 
 struct client_call {
     struct tf_rpc_event event;
@@ -33,12 +39,19 @@ struct client_call {
     grpc_slice request;
     grpc_metadata metadata[METADATA_MAX];
     size_t n_metadata;
-    struct endpoint *endpoints[ATTEMPTS_MAX]; /* held to the end, so that the second attempt knows what to avoid */
-    int attempts;
-    bool lost; /* an attempt may have taken effect */
+    struct pick picks[ATTEMPTS_MAX]; /* endpoints are held to the end, so that later attempts know what to avoid */
+    size_t attempts;
+    bool lost;        /* an attempt may have taken effect */
+    _Atomic int refs; /* of the asynchronous form: the events', and the starter's */
+
+    pthread_mutex_t lock; /* protects cancelled, and call against whoever cancels */
+    bool cancelled;
 
     /* The attempt under way: */
     grpc_call *call;
+    grpc_call *carrier; /* of the event of a call that could not begin */
+    int64_t attempt_us; /* when it began */
+    bool cut;           /* it has less time than the call */
     grpc_metadata_array initial, trailing;
     grpc_byte_buffer *response;
     grpc_status_code status;
@@ -114,20 +127,33 @@ static grpc_slice pack(const ProtobufCMessage *message)
 
 /* ---- attempts --------------------------------------------------------------------------------------------------- */
 
+static const char *address_of(const struct client_call *call)
+{
+    return call->picks[call->attempts - 1].endpoint->address;
+}
+
+/* What can be repeated leaves time for it: an instance that is frozen does not answer at all. */
+static gpr_timespec attempt_deadline(struct client_call *call)
+{
+    int64_t left_us = tf_core_left_us(call->deadline);
+
+    call->cut = call->method->idempotent && call->attempts < ATTEMPTS_MAX &&
+                left_us >= 2 * SHARE_LEAST_MS * TF_US_PER_MS &&
+                picker_has_other(&call->client->picker, call->picks, call->attempts);
+    return call->cut ? tf_core_deadline(left_us / 2) : call->deadline;
+}
+
 /* False: there is no endpoint. Otherwise the event comes. */
 static bool attempt_start(struct client_call *call)
 {
     grpc_op ops[6] = {0};
     grpc_byte_buffer *request;
-    grpc_call *started;
     grpc_call_error error;
-    struct endpoint *endpoint = picker_take(&call->client->picker, call->attempts ? call->endpoints[0] : NULL);
+    struct pick *pick = &call->picks[call->attempts];
 
-    if (!endpoint) return false;
-    call->endpoints[call->attempts++] = endpoint;
-    started = grpc_channel_create_call(endpoint->channel, NULL, GRPC_PROPAGATE_DEFAULTS, client_queue(),
-                                       grpc_slice_from_static_string(call->method->path), NULL, call->deadline, NULL);
-    call->call = started; /* from the start of the batch on, *call is the event's */
+    if (!picker_take(&call->client->picker, call->picks, call->attempts, pick)) return false;
+    call->attempts++;
+    call->attempt_us = tf_mono_us();
     call->response = NULL;
     call->text = grpc_empty_slice();
     grpc_metadata_array_init(&call->initial);
@@ -148,27 +174,39 @@ static bool attempt_start(struct client_call *call)
     ops[5].data.recv_status_on_client.trailing_metadata = &call->trailing;
     ops[5].data.recv_status_on_client.status = &call->status;
     ops[5].data.recv_status_on_client.status_details = &call->text;
-    error = grpc_call_start_batch(started, ops, TF_COUNT(ops), tf_event_arm(&call->event), NULL);
+
+    pthread_mutex_lock(&call->lock);
+    call->call =
+        grpc_channel_create_call(pick->endpoint->channel, NULL, GRPC_PROPAGATE_DEFAULTS, client_queue(),
+                                 grpc_slice_from_static_string(call->method->path), NULL, attempt_deadline(call), NULL);
+    error = grpc_call_start_batch(call->call, ops, TF_COUNT(ops), tf_event_arm(&call->event), NULL);
     TF_ASSERT(error == GRPC_CALL_OK); /* the metadata was checked, and the queue outlives its calls */
+    if (call->cancelled) grpc_call_cancel(call->call, NULL);
+    pthread_mutex_unlock(&call->lock); /* the event may be under way; somebody holds the call until this is done */
     grpc_byte_buffer_destroy(request);
     return true;
 }
 
 static void attempt_end(struct client_call *call)
 {
-    if (!call->call) return;
+    grpc_call *ended;
+
+    pthread_mutex_lock(&call->lock);
+    ended = TF_TAKE(call->call);
+    pthread_mutex_unlock(&call->lock);
+    if (!ended) return;
     grpc_metadata_array_destroy(&call->initial);
     grpc_metadata_array_destroy(&call->trailing);
     grpc_byte_buffer_destroy(TF_TAKE(call->response));
     grpc_slice_unref(call->text);
-    grpc_call_unref(TF_TAKE(call->call));
+    grpc_call_unref(ended);
 }
 
 /* The library names a peer by the channel's target until a connection has taken the request. */
 static bool was_sent(const struct client_call *call)
 {
     char *peer = grpc_call_get_peer(call->call);
-    bool sent = strcmp(peer, call->endpoints[call->attempts - 1]->target) != 0;
+    bool sent = strcmp(peer, call->picks[call->attempts - 1].endpoint->target) != 0;
 
     gpr_free(peer);
     return sent;
@@ -178,16 +216,33 @@ static enum outcome outcome_of(const struct client_call *call)
 {
     size_t size;
 
+    if (tf_core_metadata_find(&call->trailing, TF_MD_NOT_BEGUN, &size)) return REFUSED;
+    if (call->status == GRPC_STATUS_DEADLINE_EXCEEDED && call->cut) return LOST;
     if (call->status != GRPC_STATUS_UNAVAILABLE && call->status != GRPC_STATUS_CANCELLED) return ANSWERED;
     if (tf_core_metadata_find(&call->trailing, TF_MD_DETAILS, &size)) return ANSWERED;
     return was_sent(call) ? LOST : NOT_SENT;
 }
 
+/* What the attempt says of its endpoint. */
+static enum breaker_verdict verdict_of(const struct client_call *call, enum outcome outcome)
+{
+    bool silent = outcome == LOST || call->status == GRPC_STATUS_DEADLINE_EXCEEDED;
+    bool answered = outcome == ANSWERED || outcome == REFUSED;
+    size_t size;
+
+    if (tf_core_metadata_find(&call->trailing, TF_MD_DETAILS, &size)) return BREAKER_GOOD;
+    if (call->status == GRPC_STATUS_DEADLINE_EXCEEDED &&
+        tf_mono_us() - call->attempt_us < VERDICT_LEAST_MS * TF_US_PER_MS)
+        return BREAKER_NEITHER;
+    return silent ? BREAKER_BAD : answered ? BREAKER_GOOD : BREAKER_NEITHER;
+}
+
 static bool may_repeat(const struct client_call *call, enum outcome outcome)
 {
-    if (call->attempts == ATTEMPTS_MAX || tf_core_left_us(call->deadline) == 0) return false;
-    if (outcome == LOST) return call->method->idempotent;
-    return outcome == NOT_SENT && picker_count(&call->client->picker) > 1; /* the same one would refuse again */
+    if (outcome == ANSWERED || call->attempts == ATTEMPTS_MAX || tf_core_left_us(call->deadline) == 0) return false;
+    if (outcome == LOST) return call->method->idempotent && client_repeat_afford(call->client);
+    if (!picker_has_other(&call->client->picker, call->picks, call->attempts)) return false; /* it would refuse again */
+    return outcome == NOT_SENT || client_repeat_afford(call->client);
 }
 
 /* ---- what came back --------------------------------------------------------------------------------------------- */
@@ -196,8 +251,7 @@ static bool may_repeat(const struct client_call *call, enum outcome outcome)
 static tf_code fail(struct client_call *call, tf_code code)
 {
     return tf_fail(call->ctx, code, "%s %s at %s: status %d, %.*s", call->client->config.service, call->method->name,
-                   call->endpoints[call->attempts - 1]->address, (int)call->status,
-                   (int)TF_MIN(GRPC_SLICE_LENGTH(call->text), (size_t)500),
+                   address_of(call), (int)call->status, (int)TF_MIN(GRPC_SLICE_LENGTH(call->text), (size_t)500),
                    (const char *)GRPC_SLICE_START_PTR(call->text));
 }
 
@@ -245,24 +299,42 @@ static tf_code take_answer(struct client_call *call, ProtobufCMessage **ret_resp
     return TF_OK;
 }
 
+static bool was_cancelled(struct client_call *call)
+{
+    bool cancelled;
+
+    pthread_mutex_lock(&call->lock);
+    cancelled = call->cancelled;
+    pthread_mutex_unlock(&call->lock);
+    return cancelled;
+}
+
 /* After an attempt's event. False: another attempt is under way. */
 static bool settle(struct client_call *call, tf_code *ret_code, ProtobufCMessage **ret_response)
 {
+    bool cancelled = was_cancelled(call) && call->status != GRPC_STATUS_OK;
     enum outcome outcome = outcome_of(call);
     bool started;
 
-    if (outcome == LOST) call->lost = true;
-    if (may_repeat(call, outcome)) {
+    picker_judge(&call->client->picker, &call->picks[call->attempts - 1],
+                 cancelled ? BREAKER_NEITHER : verdict_of(call, outcome));
+    if (!cancelled && may_repeat(call, outcome)) {
         attempt_end(call);
-        if (outcome == LOST && call->ctx->attempt <= 1) put_text(call, TF_MD_ATTEMPT, "2"); /* it may have been done */
+        if (outcome == LOST && !call->lost && call->ctx->attempt <= 1)
+            put_text(call, TF_MD_ATTEMPT, "2"); /* it may have been done */
+        if (outcome == LOST) call->lost = true;
         tf_counter_add_label(&retries, call->client->config.service, 1);
         started = attempt_start(call);
         TF_ASSERT(started); /* a set of endpoints never becomes empty */
         return false;
     }
+    if (outcome == LOST) call->lost = true;
     if (call->status == GRPC_STATUS_OK)
         *ret_code = take_answer(call, ret_response);
-    else if (outcome == ANSWERED)
+    else if (cancelled)
+        *ret_code = fail(call, TF_CANCELLED);
+    else if (call->status == GRPC_STATUS_DEADLINE_EXCEEDED || outcome == ANSWERED ||
+             (outcome == REFUSED && !call->lost))
         *ret_code = take_error(call);
     else
         *ret_code = fail(call, call->lost ? TF_UNKNOWN_OUTCOME : TF_STORE_DOWN);
@@ -304,8 +376,8 @@ static void call_end(struct client_call *call, tf_code code)
     attempt_end(call);
     for (size_t i = 0; i < call->n_metadata; i++)
         grpc_slice_unref(call->metadata[i].value);
-    for (int i = 0; i < call->attempts; i++)
-        picker_release(call->endpoints[i]);
+    for (size_t i = 0; i < call->attempts; i++)
+        picker_release(&call->picks[i]);
     grpc_slice_unref(call->request);
 }
 
@@ -321,6 +393,7 @@ static tf_code call_blocking(tf_ctx *ctx, tf_rpc_client *client, const struct tf
     tf_code code;
 
     sem_init(&call.over, 0, 0);
+    pthread_mutex_init(&call.lock, NULL);
     code = call_begin(&call, internal, request);
     if (!code) {
         do /* the library answers by the deadline, come what may */
@@ -329,6 +402,7 @@ static tf_code call_blocking(tf_ctx *ctx, tf_rpc_client *client, const struct tf
         while (!settle(&call, &code, ret_response));
     }
     call_end(&call, code);
+    pthread_mutex_destroy(&call.lock);
     sem_destroy(&call.over);
     client_call_ended(client);
     return code;
@@ -346,6 +420,21 @@ tf_code tf_rpc_call_internal(tf_ctx *ctx, tf_rpc_client *client, const struct tf
     return call_blocking(ctx, client, method, true, request, ret_response);
 }
 
+void tf_rpc_pending_release(tf_rpc_pending *call)
+{
+    if (atomic_fetch_sub(&call->refs, 1) > 1) return;
+    pthread_mutex_destroy(&call->lock);
+    free(call);
+}
+
+void tf_rpc_pending_cancel(tf_rpc_pending *call)
+{
+    pthread_mutex_lock(&call->lock);
+    call->cancelled = true;
+    if (call->call) grpc_call_cancel(call->call, NULL);
+    pthread_mutex_unlock(&call->lock);
+}
+
 /* On the poller. */
 static void finish(struct client_call *call, tf_code code, ProtobufCMessage *response)
 {
@@ -353,7 +442,7 @@ static void finish(struct client_call *call, tf_code code, ProtobufCMessage *res
 
     call_end(call, code);
     call->done(call->ctx, code, code ? NULL : response, call->arg);
-    free(call);
+    tf_rpc_pending_release(call);
     client_call_ended(client);
 }
 
@@ -371,19 +460,36 @@ static void on_event_failed(struct tf_rpc_event *event, bool ok TF_UNUSED)
 {
     struct client_call *call = TF_EVENT_OWNER(event, struct client_call, event);
 
-    grpc_call_unref(TF_TAKE(call->call));
+    grpc_call_unref(call->carrier);
     finish(call, call->ctx->error.code, NULL);
 }
 
-void tf_rpc_start(tf_ctx *ctx, tf_rpc_client *client, const struct tf_rpc_method *method,
-                  const ProtobufCMessage *request, tf_rpc_done done, void *arg)
+tf_rpc_pending *tf_rpc_pending_new(tf_ctx *ctx, tf_rpc_client *client, const struct tf_rpc_method *method,
+                                   tf_rpc_done done, void *arg)
 {
     struct client_call *call = calloc(1, sizeof(*call));
 
     TF_ASSERT(call); /* there is no way left to say so */
     *call = (struct client_call){
         .event.fire = on_event_async, .client = client, .ctx = ctx, .method = method, .done = done, .arg = arg};
+    atomic_store(&call->refs, 1);
+    pthread_mutex_init(&call->lock, NULL);
+    return call;
+}
+
+void tf_rpc_pending_start(tf_rpc_pending *call, const ProtobufCMessage *request)
+{
+    atomic_fetch_add(&call->refs, 1);                      /* the events' */
     if (call_begin(call, false, request) == TF_OK) return; /* it may be over already */
     call->event.fire = on_event_failed;
-    client_post(&call->event, &call->call);
+    client_post(&call->event, &call->carrier);
+}
+
+void tf_rpc_start(tf_ctx *ctx, tf_rpc_client *client, const struct tf_rpc_method *method,
+                  const ProtobufCMessage *request, tf_rpc_done done, void *arg)
+{
+    tf_rpc_pending *call = tf_rpc_pending_new(ctx, client, method, done, arg);
+
+    tf_rpc_pending_start(call, request);
+    tf_rpc_pending_release(call);
 }

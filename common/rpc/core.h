@@ -20,6 +20,7 @@
 #define TF_MD_ATTEMPT     "tf-attempt"
 #define TF_MD_TRACEPARENT "traceparent"
 #define TF_MD_DETAILS     "grpc-status-details-bin"
+#define TF_MD_NOT_BEGUN   "tf-not-begun" /* trailing: no handler has seen the call, so it may go to another instance */
 
 enum {
     TF_METADATA_BYTES = 16 * 1024,  /* most that a peer may send; error details stay far below */

@@ -2,9 +2,14 @@
  *
  * One channel per endpoint rather than one for all: a changed membership then touches no other connection, and a second
  * attempt can go somewhere else. Of two random endpoints the one with fewer calls in flight is taken, which spreads
- * load without the herd that a global minimum makes. */
+ * load without the herd that a global minimum makes.
+ *
+ * Endpoints are ranked first: by their connection, by what they say of themselves (watch.c) and by what calls tell
+ * (breaker.c). A worse one gets calls only while there is no better one, so the last is never closed off. */
 #include "common/rpc/client_internal.h"
 
+#include "common/base/log.h"
+#include "common/base/metrics.h"
 #include "common/base/text.h"
 
 #include <arpa/inet.h>
@@ -15,12 +20,21 @@
 enum {
     ENDPOINTS_MAX = 256, /* of one service; more is a mistake of the registry */
     BACKOFF_FIRST_MS = 200,
-    BACKOFF_MAX_MS = 2000,
-    CONNECT_MS = 1000, /* an attempt to connect is given up after this long */
+    BACKOFF_MAX_MS = 1000, /* a restarted instance is back before the next one goes */
+    CONNECT_MS = 1000,     /* an attempt to connect is given up after this long */
 };
 
-/* How good a channel is to send on now. */
-enum { FAILING, UNCONNECTED, CONNECTED };
+/* How good an endpoint is to send to now. One that is not serving says so at once; one that does not answer costs the
+ * caller's time; one that cannot be reached does nothing at all. */
+enum { FAILING, UNWELCOME, NOT_SERVING, UNCONNECTED, READY };
+
+static tf_counter opened =
+    TF_COUNTER("tf_rpc_client_breaker_opened_total", "Endpoints avoided after failures in a row, by callee", "service");
+static tf_counter picked_worse =
+    TF_COUNTER("tf_rpc_client_picked_worse_total",
+               "Calls to an endpoint known to be bad, for want of a better, by callee", "service");
+static tf_gauge usable =
+    TF_GAUGE("tf_rpc_client_endpoints_good", "Endpoints that new calls go to, by callee", "service");
 
 static grpc_channel *channel_new(const char *target, size_t message_max)
 {
@@ -79,32 +93,42 @@ static struct endpoint *endpoint_new(const char *address, size_t message_max)
         return NULL;
     }
     endpoint->channel = channel_new(endpoint->target, message_max);
+    pthread_mutex_init(&endpoint->lock, NULL);
     atomic_store(&endpoint->refs, 1);
+    watch_start(endpoint);
     grpc_channel_check_connectivity_state(endpoint->channel, 1); /* connect now, not in the first call's time */
     return endpoint;
 }
 
-static void endpoint_unref(struct endpoint *endpoint)
+void endpoint_unref(struct endpoint *endpoint)
 {
     if (atomic_fetch_sub(&endpoint->refs, 1) > 1) return;
     grpc_channel_destroy(endpoint->channel);
+    pthread_mutex_destroy(&endpoint->lock);
     free(endpoint->address);
     free(endpoint->target);
     free(endpoint);
 }
 
+/* It has left the set: nothing new begins on it. */
+static void endpoint_drop(struct endpoint *endpoint)
+{
+    watch_stop(endpoint);
+    endpoint_unref(endpoint);
+}
+
 /* ---- the set ---------------------------------------------------------------------------------------------------- */
 
-void picker_init(struct picker *picker, size_t message_max)
+void picker_init(struct picker *picker, const char *service, size_t message_max)
 {
-    *picker = (struct picker){.message_max = message_max};
+    *picker = (struct picker){.message_max = message_max, .service = service};
     pthread_mutex_init(&picker->lock, NULL);
 }
 
 void picker_done(struct picker *picker)
 {
     for (size_t i = 0; i < picker->n; i++)
-        endpoint_unref(picker->endpoints[i]);
+        endpoint_drop(picker->endpoints[i]);
     free(picker->endpoints);
     pthread_mutex_destroy(&picker->lock);
 }
@@ -127,6 +151,7 @@ void picker_set(struct picker *picker, const char *const *addresses, size_t n)
 {
     struct endpoint **next, **old;
     size_t n_next = 0, n_old;
+    bool stays;
 
     n = TF_MIN(n, (size_t)ENDPOINTS_MAX);
     if (!n) return; /* a registry that lost its memory must not cut us off */
@@ -152,8 +177,15 @@ void picker_set(struct picker *picker, const char *const *addresses, size_t n)
     }
     pthread_mutex_unlock(&picker->lock);
 
-    for (size_t i = 0; i < n_old; i++)
-        endpoint_unref(old[i]);
+    for (size_t i = 0; i < n_old; i++) {
+        stays = false;
+        for (size_t k = 0; k < n_next && !stays; k++)
+            stays = next[k] == old[i];
+        if (stays)
+            endpoint_unref(old[i]);
+        else
+            endpoint_drop(old[i]);
+    }
     free(old);
 }
 
@@ -169,17 +201,24 @@ size_t picker_count(struct picker *picker)
 
 /* ---- the choice ------------------------------------------------------------------------------------------------- */
 
-static int rank(struct endpoint *endpoint)
+struct ranked {
+    struct endpoint *endpoint;
+    int rank, in_flight;
+};
+
+static struct ranked rank(struct endpoint *endpoint, int64_t now_us)
 {
-    switch (grpc_channel_check_connectivity_state(endpoint->channel, 1)) {
-    case GRPC_CHANNEL_READY:
-        return CONNECTED;
-    case GRPC_CHANNEL_IDLE:
-    case GRPC_CHANNEL_CONNECTING:
-        return UNCONNECTED;
-    default:
-        return FAILING;
-    }
+    grpc_connectivity_state connection = grpc_channel_check_connectivity_state(endpoint->channel, 1);
+    struct ranked ranked = {.endpoint = endpoint, .rank = READY};
+
+    pthread_mutex_lock(&endpoint->lock);
+    ranked.in_flight = endpoint->breaker.in_flight;
+    if (connection != GRPC_CHANNEL_READY)
+        ranked.rank = connection == GRPC_CHANNEL_IDLE || connection == GRPC_CHANNEL_CONNECTING ? UNCONNECTED : FAILING;
+    if (ranked.rank > UNWELCOME && !breaker_welcomes(&endpoint->breaker, now_us)) ranked.rank = UNWELCOME;
+    if (ranked.rank > NOT_SERVING && endpoint->health == HEALTH_NOT_SERVING) ranked.rank = NOT_SERVING;
+    pthread_mutex_unlock(&endpoint->lock);
+    return ranked;
 }
 
 /* splitmix64 over a counter: spread, not secrecy. */
@@ -190,53 +229,98 @@ static uint64_t dice(void)
     return tf_mix64(atomic_fetch_add_explicit(&counter, 1, memory_order_relaxed));
 }
 
-static struct endpoint *better(struct endpoint *a, struct endpoint *b)
+static struct ranked better(struct ranked a, struct ranked b)
 {
-    int rank_a = rank(a), rank_b = rank(b);
+    if (a.rank != b.rank) return a.rank > b.rank ? a : b;
+    return a.in_flight <= b.in_flight ? a : b;
+}
 
-    if (rank_a != rank_b) return rank_a > rank_b ? a : b;
-    return atomic_load(&a->in_flight) <= atomic_load(&b->in_flight) ? a : b;
+static bool avoided(const struct pick *avoid, size_t n_avoid, const struct endpoint *endpoint)
+{
+    for (size_t i = 0; i < n_avoid; i++)
+        if (avoid[i].endpoint == endpoint) return true;
+    return false;
+}
+
+/* The best of all, beginning at `first`; avoided ones only when there is no other. */
+static struct ranked best_of_all(const struct picker *picker, const struct pick *avoid, size_t n_avoid, size_t first,
+                                 int64_t now_us)
+{
+    struct ranked best = {.endpoint = NULL}, last_resort = {.endpoint = NULL};
+    int good = 0;
+
+    for (size_t i = 0; i < picker->n; i++) {
+        struct ranked other = rank(picker->endpoints[(first + i) % picker->n], now_us);
+        struct ranked *to = avoided(avoid, n_avoid, other.endpoint) ? &last_resort : &best;
+
+        if (other.rank == READY) good++;
+        *to = to->endpoint ? better(*to, other) : other;
+    }
+    tf_gauge_set_label(&usable, picker->service, good);
+    return best.endpoint ? best : last_resort;
 }
 
 /* The lock is held and the set is not empty. */
-static struct endpoint *choose(const struct picker *picker, const struct endpoint *avoid)
+static struct ranked choose(const struct picker *picker, const struct pick *avoid, size_t n_avoid, int64_t now_us)
 {
     uint64_t roll = dice();
     size_t first = (size_t)((roll & UINT32_MAX) % picker->n), second;
-    struct endpoint *best = picker->endpoints[first];
+    struct ranked best = rank(picker->endpoints[first], now_us);
 
     if (picker->n > 1) {
         second = (first + 1 + (size_t)((roll >> 32) % (picker->n - 1))) % picker->n;
-        best = better(best, picker->endpoints[second]);
+        best = better(best, rank(picker->endpoints[second], now_us));
     }
-    if (best != avoid && rank(best) == CONNECTED) return best;
-
-    /* The short way found none that is ready: look at all. */
-    if (best == avoid) best = NULL;
-    for (size_t i = 0; i < picker->n; i++) {
-        struct endpoint *other = picker->endpoints[(first + i) % picker->n];
-
-        if (other != avoid) best = best ? better(best, other) : other;
-    }
-    return best ? best : picker->endpoints[first];
+    if (best.rank == READY && !avoided(avoid, n_avoid, best.endpoint)) return best;
+    return best_of_all(picker, avoid, n_avoid, first, now_us); /* the short way found none that is good */
 }
 
-struct endpoint *picker_take(struct picker *picker, const struct endpoint *avoid)
+bool picker_take(struct picker *picker, const struct pick *avoid, size_t n_avoid, struct pick *ret_pick)
 {
-    struct endpoint *endpoint = NULL;
+    int64_t now_us = tf_mono_us();
+    struct ranked chosen = {.endpoint = NULL};
 
     pthread_mutex_lock(&picker->lock);
     if (picker->n) {
-        endpoint = choose(picker, avoid);
-        atomic_fetch_add(&endpoint->refs, 1);
-        atomic_fetch_add(&endpoint->in_flight, 1);
+        chosen = choose(picker, avoid, n_avoid, now_us);
+        atomic_fetch_add(&chosen.endpoint->refs, 1);
+        pthread_mutex_lock(&chosen.endpoint->lock);
+        ret_pick->endpoint = chosen.endpoint;
+        ret_pick->probe = breaker_begin(&chosen.endpoint->breaker, now_us);
+        pthread_mutex_unlock(&chosen.endpoint->lock);
     }
     pthread_mutex_unlock(&picker->lock);
-    return endpoint;
+    if (!chosen.endpoint) return false;
+    if (chosen.rank < UNCONNECTED) tf_counter_add_label(&picked_worse, picker->service, 1);
+    return true;
 }
 
-void picker_release(struct endpoint *endpoint)
+bool picker_has_other(struct picker *picker, const struct pick *avoid, size_t n_avoid)
 {
-    atomic_fetch_sub(&endpoint->in_flight, 1);
-    endpoint_unref(endpoint);
+    bool has = false;
+
+    pthread_mutex_lock(&picker->lock);
+    for (size_t i = 0; i < picker->n && !has; i++)
+        has = !avoided(avoid, n_avoid, picker->endpoints[i]);
+    pthread_mutex_unlock(&picker->lock);
+    return has;
+}
+
+void picker_judge(struct picker *picker, struct pick *pick, enum breaker_verdict verdict)
+{
+    struct endpoint *endpoint = pick->endpoint;
+    bool opens;
+
+    pthread_mutex_lock(&endpoint->lock);
+    opens = breaker_end(&endpoint->breaker, pick->probe, verdict, tf_mono_us(), dice());
+    pthread_mutex_unlock(&endpoint->lock);
+    if (!opens) return;
+    tf_counter_add_label(&opened, picker->service, 1);
+    tf_log(TF_LOG_WARN, "an endpoint does not answer and is avoided for now", "service", picker->service, "address",
+           endpoint->address, NULL);
+}
+
+void picker_release(struct pick *pick)
+{
+    endpoint_unref(pick->endpoint);
 }

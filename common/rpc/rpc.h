@@ -100,8 +100,11 @@ bool tf_rpc_cancelled(const tf_ctx *ctx);
 
 /* ---- client --------------------------------------------------------------------------------------------------- */
 
-/* A client for one service: a channel per endpoint, round the endpoints by fewest calls in flight of two random ones.
- * Endpoints come from tf_rpc_client_set_endpoints (fed by etcd, or fixed). Thread-safe. */
+/* A client for one service: a channel per endpoint, and for each call the better of two random endpoints by calls in
+ * flight. Avoided while there is a better one: endpoints that cannot be reached, that say NOT_SERVING by grpc.health.v1
+ * (watched on every channel), that lost calls or let them run out of time several times in a row (circuit breaker, half
+ * open again after a jittered while), and that owe answers and have been silent for a second. Endpoints come from
+ * tf_rpc_client_set_endpoints (fed by etcd, or fixed). Thread-safe. */
 typedef struct tf_rpc_client tf_rpc_client;
 
 struct tf_rpc_client_config {
@@ -122,9 +125,15 @@ size_t tf_rpc_client_n_endpoints(tf_rpc_client *client);
 /* Blocking unary call in the context of ctx: its deadline (or the method's default, whichever is sooner) travels;
  * request id, language, attempt, traceparent and identity too. With ctx->identity.user_id == 0 and no gateway identity
  * the call goes out as the calling service itself (internal); so does a call of a method that only services may make. A
- * client whose caller is "gateway" never does. The answer lives in ctx->arena. Errors: the callee's reason, field and
- * parameters are recorded in ctx; no endpoint or connection refused: TF_STORE_DOWN; lost midway: TF_UNKNOWN_OUTCOME
- * unless the method is idempotent (then tried once more on another endpoint if there is time); TF_DEADLINE. */
+ * client whose caller is "gateway" never does. The answer lives in ctx->arena.
+ *
+ * Attempts: up to three, each on another endpoint where there is one. A call that was never sent, or whose callee said
+ * that no handler has seen it (it stops, or its queue is full), is tried again whatever the method; a lost one only
+ * when the method is idempotent, and then an attempt gets half of the time left, so that a frozen instance leaves some
+ * to another. Repeats are bounded to a share of the calls.
+ *
+ * Errors: the callee's reason, field and parameters are recorded in ctx; no endpoint or connection refused:
+ * TF_STORE_DOWN; lost midway: TF_UNKNOWN_OUTCOME; TF_DEADLINE. */
 TF_MUSTCHECK tf_code tf_rpc_call(tf_ctx *ctx, tf_rpc_client *client, const struct tf_rpc_method *method,
                                  const ProtobufCMessage *request, ProtobufCMessage **ret_response);
 /* The same call, as the calling service itself whatever ctx->identity says (a service acting on its own behalf). */
@@ -137,3 +146,12 @@ TF_MUSTCHECK tf_code tf_rpc_call_internal(tf_ctx *ctx, tf_rpc_client *client, co
 typedef void (*tf_rpc_done)(tf_ctx *ctx, tf_code code, ProtobufCMessage *response, void *arg);
 void tf_rpc_start(tf_ctx *ctx, tf_rpc_client *client, const struct tf_rpc_method *method,
                   const ProtobufCMessage *request, tf_rpc_done done, void *arg);
+/* The same, for a caller that may lose its interest: made, started once, released once (before or after `done`). */
+typedef struct client_call tf_rpc_pending;
+tf_rpc_pending *tf_rpc_pending_new(tf_ctx *ctx, tf_rpc_client *client, const struct tf_rpc_method *method,
+                                   tf_rpc_done done, void *arg);
+void tf_rpc_pending_start(tf_rpc_pending *pending, const ProtobufCMessage *request);
+/* Nobody waits any more: the callee is told, and `done` comes soon, with TF_CANCELLED unless an answer was faster. Any
+ * thread; before the start, after `done`, and any number of times. */
+void tf_rpc_pending_cancel(tf_rpc_pending *pending);
+void tf_rpc_pending_release(tf_rpc_pending *pending);

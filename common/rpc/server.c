@@ -14,6 +14,10 @@ enum {
     POSTED_UNKNOWN = 16,        /* without these a call of an unknown method would hang until its deadline */
     SERVER_PING_MS = 30 * 1000, /* finds clients that vanished without a word */
     HANDSHAKE_MS = 5 * 1000,    /* a connection that says nothing is closed after it */
+    REFUSED_RETRY_MS = 1000,    /* what a server asks for that is full or stops */
+    LEAVE_STEP_MS = 5,
+    QUIET_MS = 100,  /* no new call for so long: the callers know that we go */
+    NOTICE_MS = 500, /* callers that still come after it have nowhere else to go */
 };
 
 static grpc_server *grpc_create(const struct tf_rpc_server_config *config)
@@ -136,7 +140,8 @@ static void server_free(tf_rpc_server *server)
     if (server->cq) grpc_completion_queue_destroy(server->cq);
     server_queue_free(server->queue);
     health_free(server->health);
-    free(server->overloaded);
+    free(server->overloaded.details);
+    free(server->leaving.details);
     free(server->methods);
     pthread_cond_destroy(&server->stop_cond);
     pthread_mutex_destroy(&server->stop_lock);
@@ -186,8 +191,9 @@ tf_code tf_rpc_server_start(const struct tf_rpc_server_config *config, tf_rpc_se
     if (!server) return refuse(ret_error, "has no memory to listen on", config->address);
 
     server->queue = server_queue_new(server);
-    server->overloaded = server_overloaded_pack(&server->overloaded_size);
-    if (!server->queue || !server->overloaded || !methods_register(server) || !(server->health = health_new(server)))
+    if (!server->queue || !server_refusal_pack(TF_OVERLOADED, REFUSED_RETRY_MS, &server->overloaded) ||
+        !server_refusal_pack(TF_STORE_DOWN, REFUSED_RETRY_MS, &server->leaving) || !methods_register(server) ||
+        !(server->health = health_new(server)))
         problem = "has no memory to listen on";
     else if (!listen_on(server))
         problem = "cannot listen on (in use, or not an address of this machine)";
@@ -220,12 +226,51 @@ void tf_rpc_server_set_serving(tf_rpc_server *server, bool serving)
     health_set(server->health, serving);
 }
 
+static size_t calls_now(tf_rpc_server *server)
+{
+    size_t calls;
+
+    pthread_mutex_lock(&server->stop_lock);
+    calls = server->calls;
+    pthread_mutex_unlock(&server->stop_lock);
+    return calls;
+}
+
+static void pause_ms(int ms)
+{
+    nanosleep(&(struct timespec){.tv_sec = ms / 1000, .tv_nsec = (long)(ms % 1000) * 1000000}, NULL);
+}
+
+static bool quiet(tf_rpc_server *server)
+{
+    return tf_mono_us() - atomic_load(&server->heard_us) >= (int64_t)QUIET_MS * TF_US_PER_MS;
+}
+
+/* Callers that were told go elsewhere; the calls of those that were not yet are still served. Then new calls are
+ * refused with the word that nobody has seen them, and go elsewhere too. Only when none comes any more are connections
+ * closed: the library drops, without such a word, what arrives in the moment between the stop and the callers' notice
+ * of it. */
+static void leave(tf_rpc_server *server, int64_t until_us)
+{
+    int64_t notice_us = TF_MIN(until_us, tf_mono_us() + (int64_t)NOTICE_MS * TF_US_PER_MS);
+
+    while (tf_mono_us() < notice_us && !quiet(server))
+        pause_ms(LEAVE_STEP_MS);
+    atomic_store(&server->draining, true);
+    notice_us = TF_MIN(until_us, tf_mono_us() + (int64_t)NOTICE_MS * TF_US_PER_MS);
+    while (tf_mono_us() < until_us && (calls_now(server) || (tf_mono_us() < notice_us && !quiet(server))))
+        pause_ms(LEAVE_STEP_MS);
+}
+
 void tf_rpc_server_stop(tf_rpc_server *server, int drain_ms)
 {
+    int64_t until_us = tf_mono_us() + (int64_t)TF_MAX(drain_ms, 0) * TF_US_PER_MS;
+
     health_end(server->health);
+    leave(server, until_us);
     server->stop_event.fire = on_stopped;
     grpc_server_shutdown_and_notify(server->grpc, server->cq, tf_event_arm(&server->stop_event));
-    if (!wait_stopped(server, TF_MAX(drain_ms, 0))) {
+    if (!wait_stopped(server, (int)(TF_MAX(until_us - tf_mono_us(), 0) / TF_US_PER_MS))) {
         tf_log(TF_LOG_WARN, "calls still run at the end of the drain and are cancelled", "service",
                server->config.service, NULL);
         atomic_store(&server->cancelled, true);

@@ -21,7 +21,6 @@ enum {
     REQUEST_ID_MAX = 64,
     REQUEST_ID_BYTES = 16, /* of one that we make up, as hex */
     ATTEMPT_MAX = 99,
-    SHED_RETRY_MS = 1000, /* what an overloaded server asks for */
 };
 
 struct server_call {
@@ -54,10 +53,16 @@ void server_reply_start(grpc_call *call, const struct server_reply *reply, struc
 {
     grpc_op ops[4] = {0}, *op = ops;
     grpc_slice text = grpc_slice_from_copied_string(reply->text);
-    grpc_metadata details = {.key = grpc_slice_from_static_string(TF_MD_DETAILS)};
+    grpc_metadata trailing[2] = {0};
     grpc_call_error error;
+    size_t n = 0;
 
-    if (reply->details) details.value = grpc_slice_from_copied_buffer(reply->details, reply->details_size);
+    if (reply->details)
+        trailing[n++] = (grpc_metadata){.key = grpc_slice_from_static_string(TF_MD_DETAILS),
+                                        .value = grpc_slice_from_copied_buffer(reply->details, reply->details_size)};
+    if (reply->not_begun)
+        trailing[n++] = (grpc_metadata){.key = grpc_slice_from_static_string(TF_MD_NOT_BEGUN),
+                                        .value = grpc_slice_from_static_string("1")};
     if (!reply->headers_sent) op++->op = GRPC_OP_SEND_INITIAL_METADATA;
     if (reply->message) {
         op->op = GRPC_OP_SEND_MESSAGE;
@@ -66,8 +71,8 @@ void server_reply_start(grpc_call *call, const struct server_reply *reply, struc
     op->op = GRPC_OP_SEND_STATUS_FROM_SERVER;
     op->data.send_status_from_server.status = (grpc_status_code)reply->status;
     op->data.send_status_from_server.status_details = &text;
-    op->data.send_status_from_server.trailing_metadata = &details;
-    op->data.send_status_from_server.trailing_metadata_count = reply->details ? 1 : 0;
+    op->data.send_status_from_server.trailing_metadata = trailing;
+    op->data.send_status_from_server.trailing_metadata_count = n;
     op++;
     if (reply->cancelled) {
         op->op = GRPC_OP_RECV_CLOSE_ON_SERVER;
@@ -76,7 +81,8 @@ void server_reply_start(grpc_call *call, const struct server_reply *reply, struc
     error = grpc_call_start_batch(call, ops, (size_t)(op - ops), tf_event_arm(event), NULL);
     TF_ASSERT(error == GRPC_CALL_OK); /* the queue outlives its calls, and nothing is answered twice */
     grpc_slice_unref(text);
-    if (reply->details) grpc_slice_unref(details.value);
+    for (size_t i = 0; i < n; i++)
+        grpc_slice_unref(trailing[i].value);
 }
 
 static void call_free(struct server_call *call)
@@ -109,8 +115,8 @@ static void on_closed(struct tf_rpc_event *event, bool ok TF_UNUSED)
     call_unref(call);
 }
 
-/* The call may be gone when this returns. */
-static void reply(struct server_call *call, tf_code code, grpc_byte_buffer *message, const void *details,
+/* The call may be gone when this returns. begun: a handler has seen it. */
+static void reply(struct server_call *call, tf_code code, bool begun, grpc_byte_buffer *message, const void *details,
                   size_t details_size)
 {
     const struct tf_code_info *row = tf_code_info(code);
@@ -121,6 +127,7 @@ static void reply(struct server_call *call, tf_code code, grpc_byte_buffer *mess
         .details = details,
         .details_size = details_size,
         .cancelled = call->watching ? NULL : &call->cancelled,
+        .not_begun = !begun,
     };
 
     call->replied.fire = on_replied;
@@ -286,7 +293,7 @@ static tf_code decode(tf_ctx *ctx, struct server_call *call, ProtobufCMessage **
 }
 
 /* Everything but the answer's bytes. */
-static tf_code handle(tf_ctx *ctx, struct server_call *call, ProtobufCMessage **ret_response)
+static tf_code handle(tf_ctx *ctx, struct server_call *call, bool *ret_begun, ProtobufCMessage **ret_response)
 {
     const struct tf_rpc_binding *binding = call->method->binding;
     ProtobufCMessage *request = NULL, *response;
@@ -307,6 +314,7 @@ static tf_code handle(tf_ctx *ctx, struct server_call *call, ProtobufCMessage **
     if (!response) return tf_fail(ctx, TF_TOO_LARGE, "no room for the response");
     protobuf_c_message_init(binding->method->response, response);
 
+    *ret_begun = true;
     code = binding->handler(ctx, request, response);
     if (code) return code;
 
@@ -324,11 +332,12 @@ void server_call_run(struct server_call *call, tf_arena *arena, tf_arena *spare)
     grpc_byte_buffer *message = NULL;
     void *details = NULL;
     size_t details_size = 0;
+    bool begun = false;
     tf_code code;
     tf_ctx ctx;
 
     context_make(&ctx, call, arena, deadline_of(call));
-    code = handle(&ctx, call, &response);
+    code = handle(&ctx, call, &begun, &response);
     if (code) {
         log_failure(&ctx, method, code, ctx.clock->mono_us(ctx.clock) - call->received_us);
         details = tf_status_pack(spare, code, &ctx.error, &details_size);
@@ -336,7 +345,8 @@ void server_call_run(struct server_call *call, tf_arena *arena, tf_arena *spare)
         message = tf_core_pack(response);
     }
     count(call, code);
-    reply(call, code, message, details, details_size);
+    /* What is wrong with a call in itself is wrong on every instance. */
+    reply(call, code, begun || code != TF_STORE_DOWN, message, details, details_size);
     grpc_byte_buffer_destroy(message);
     tf_arena_reset(spare);
     tf_arena_reset(arena);
@@ -369,14 +379,11 @@ bool tf_rpc_cancelled(const tf_ctx *ctx)
 
 /* ---- accepting, on the poller ----------------------------------------------------------------------------------- */
 
-/* Says OVERLOADED without a worker; what it says is always the same and was packed at start-up. */
-static void refuse(struct server_call *call)
+/* Says no without a worker; what it says is always the same and was packed at start-up. */
+static void refuse(struct server_call *call, const struct server_refusal *refusal)
 {
-    const tf_rpc_server *server = call->method->server;
-
-    tf_counter_add(&shed, 1);
-    count(call, TF_OVERLOADED);
-    reply(call, TF_OVERLOADED, NULL, server->overloaded, server->overloaded_size);
+    count(call, refusal->code);
+    reply(call, refusal->code, false, NULL, refusal->details, refusal->size);
 }
 
 static void on_accepted(struct tf_rpc_event *event, bool ok)
@@ -391,8 +398,15 @@ static void on_accepted(struct tf_rpc_event *event, bool ok)
     server_call_began(server);
     server_call_post(call->method);
     call->received_us = server->config.clock->mono_us(server->config.clock);
+    atomic_store(&server->heard_us, tf_mono_us());
+    if (atomic_load(&server->draining)) {
+        refuse(call, &server->leaving);
+        return;
+    }
     if (server_queue_would_wait(server->queue)) watch(call);
-    if (!server_queue_push(server->queue, call)) refuse(call);
+    if (server_queue_push(server->queue, call)) return;
+    tf_counter_add(&shed, 1);
+    refuse(call, &server->overloaded);
 }
 
 bool server_call_post(struct server_method *method)
@@ -466,14 +480,15 @@ bool server_unknown_post(tf_rpc_server *server)
     return false;
 }
 
-void *server_overloaded_pack(size_t *ret_size)
+bool server_refusal_pack(tf_code code, int retry_after_ms, struct server_refusal *ret_refusal)
 {
-    struct tf_error error = {.code = TF_OVERLOADED, .retry_after_ms = SHED_RETRY_MS};
+    struct tf_error error = {.code = code, .retry_after_ms = retry_after_ms};
     tf_arena *arena = tf_arena_new(SPARE_BYTES);
-    void *packed = arena ? tf_status_pack(arena, error.code, &error, ret_size) : NULL;
-    void *copy = packed ? malloc(*ret_size) : NULL;
+    size_t size = 0;
+    void *packed = arena ? tf_status_pack(arena, code, &error, &size) : NULL;
 
-    if (copy) memcpy(copy, packed, *ret_size);
+    *ret_refusal = (struct server_refusal){.code = code, .size = size, .details = packed ? malloc(size) : NULL};
+    if (ret_refusal->details) memcpy(ret_refusal->details, packed, size);
     tf_arena_free(arena);
-    return copy;
+    return ret_refusal->details;
 }

@@ -24,6 +24,13 @@ struct server_method {
     void *registered; /* the library's handle */
 };
 
+/* An answer that is given without looking at the call. */
+struct server_refusal {
+    tf_code code;
+    void *details; /* packed; heap */
+    size_t size;
+};
+
 struct tf_rpc_server {
     struct tf_rpc_server_config config;
     grpc_server *grpc;
@@ -33,9 +40,10 @@ struct tf_rpc_server {
     size_t n_methods;
     struct server_queue *queue;
     struct health *health;
-    void *overloaded; /* details of an OVERLOADED answer, packed */
-    size_t overloaded_size;
-    _Atomic bool cancelled; /* the drain is over: calls that still wait are not run */
+    struct server_refusal overloaded, leaving; /* the queue is full; the server stops */
+    _Atomic bool draining;                     /* new calls are refused: their callers go to another instance */
+    _Atomic int64_t heard_us;                  /* monotonic: when the last call of a method arrived */
+    _Atomic bool cancelled;                    /* the drain is over: calls that still wait are not run */
     bool polling;
 
     pthread_mutex_t stop_lock; /* protects calls and stopped */
@@ -61,8 +69,8 @@ bool server_unknown_post(tf_rpc_server *server);
  * which must get out although the handler used up its memory. */
 void server_call_run(struct server_call *call, tf_arena *arena, tf_arena *spare);
 enum { SPARE_BYTES = 64 * 1024 };
-/* Heap; NULL: no memory. */
-void *server_overloaded_pack(size_t *ret_size);
+/* False: no memory. The details are the caller's to free. */
+bool server_refusal_pack(tf_code code, int retry_after_ms, struct server_refusal *ret_refusal);
 
 /* Starts the batch that ends a call: initial metadata, the message (NULL: none), the status with its details (NULL:
  * none), and, unless it was started before, the wait for the client's end in *cancelled. The caller keeps message. */
@@ -74,6 +82,7 @@ struct server_reply {
     size_t details_size;
     int *cancelled;    /* NULL: waited for elsewhere */
     bool headers_sent; /* a stream has sent its initial metadata */
+    bool not_begun;    /* no handler has seen the call */
 };
 void server_reply_start(grpc_call *call, const struct server_reply *reply, struct tf_rpc_event *event);
 

@@ -8,6 +8,7 @@
 
 #include <pthread.h>
 #include <stdarg.h>
+#include <stdatomic.h>
 #include <setjmp.h>
 #include <stdint.h>
 #include <stdio.h>
@@ -203,6 +204,52 @@ static void test_gone(void **state)
     respond_text(request, 200, "to nobody");
 }
 
+static void count_gone(void *arg)
+{
+    atomic_fetch_add((_Atomic int *)arg, 1);
+}
+
+static void await_gone(_Atomic int *counter, int n)
+{
+    for (int i = 0; i < WAIT_MS && atomic_load(counter) < n; i++)
+        usleep(1000);
+    assert_int_equal(atomic_load(counter), n);
+}
+
+/* Whoever asked is told once, when the client resets, closes or only ends its side; whoever took it back is not. */
+static void test_told_of_the_gone(void **state)
+{
+    static _Atomic int told, untold;
+    tf_http_request *request;
+    int fd;
+
+    (void)state;
+    for (int how = 0; how < 4; how++) {
+        fd = raw_connect(port);
+        raw_send(fd, "GET /keep HTTP/1.1\r\n" HOST "\r\n");
+        request = wait_kept();
+        tf_http_on_gone(request, count_gone, &untold);
+        if (how < 3)
+            tf_http_on_gone(request, count_gone, &told); /* in its place */
+        else
+            tf_http_on_gone(request, NULL, NULL);
+        if (how == 0) setsockopt(fd, SOL_SOCKET, SO_LINGER, &(struct linger){.l_onoff = 1}, sizeof(struct linger));
+        if (how == 1)
+            shutdown(fd, SHUT_WR);
+        else
+            close(fd);
+        await_gone(&told, how < 3 ? how + 1 : 4);
+        if (how == 2) tf_http_on_gone(request, count_gone, &told); /* asked too late: told at once */
+        respond_text(request, 200, "still answered");
+        if (how != 1) continue;
+        assert_memory_equal(raw_body(raw_read(fd, 1, WAIT_MS), 0), "still answered", 14);
+        close(fd);
+    }
+    usleep(50000);
+    assert_int_equal(atomic_load(&told), 4);
+    assert_int_equal(atomic_load(&untold), 0);
+}
+
 /* ---- start and stop -------------------------------------------------------------------------- */
 
 static void test_address_errors(void **state)
@@ -330,12 +377,19 @@ static void test_stop_with_a_kept_request(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_rows),           cmocka_unit_test(test_byte_by_byte),
-        cmocka_unit_test(test_head),           cmocka_unit_test(test_continue),
-        cmocka_unit_test(test_pipelining),     cmocka_unit_test(test_pipelining_far_ahead),
-        cmocka_unit_test(test_half_close),     cmocka_unit_test(test_gone),
-        cmocka_unit_test(test_address_errors), cmocka_unit_test(test_restart),
-        cmocka_unit_test(test_drain),          cmocka_unit_test(test_stop_with_a_kept_request),
+        cmocka_unit_test(test_rows),
+        cmocka_unit_test(test_byte_by_byte),
+        cmocka_unit_test(test_head),
+        cmocka_unit_test(test_continue),
+        cmocka_unit_test(test_pipelining),
+        cmocka_unit_test(test_pipelining_far_ahead),
+        cmocka_unit_test(test_half_close),
+        cmocka_unit_test(test_gone),
+        cmocka_unit_test(test_told_of_the_gone),
+        cmocka_unit_test(test_address_errors),
+        cmocka_unit_test(test_restart),
+        cmocka_unit_test(test_drain),
+        cmocka_unit_test(test_stop_with_a_kept_request),
     };
 
     return cmocka_run_group_tests(tests, set_up, tear_down);

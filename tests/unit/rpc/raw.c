@@ -259,11 +259,13 @@ static bool read_exactly(int fd, void *out, size_t n)
     return true;
 }
 
-/* HTTP/2 so far that a client takes us for a server: our settings, then its frames until a stream is complete. */
+/* HTTP/2 so far that a client takes us for a server: our settings, then its frames until a stream is complete. What a
+ * client's health watch sends is no request: it stays without an answer. */
 static bool take_request(int fd)
 {
     static const unsigned char settings[9] = {0, 0, 0, 4}, settings_ack[9] = {0, 0, 0, 4, 1};
-    unsigned char head[24], frame[9];
+    static const char watch[] = "/grpc.health.v1.Health/Watch"; /* as it stands in the HEADERS: not compressed */
+    unsigned char head[24], frame[9], watched[4] = {0};         /* stream id of the watch */
     char payload[65536];
 
     if (!read_exactly(fd, head, sizeof(head)) || write(fd, settings, sizeof(settings)) < 0) return false;
@@ -274,7 +276,9 @@ static bool take_request(int fd)
         size = (size_t)frame[0] << 16 | (size_t)frame[1] << 8 | frame[2];
         if (size > sizeof(payload) || !read_exactly(fd, payload, size)) return false;
         if (frame[3] == 4 && !(frame[4] & 1) && write(fd, settings_ack, sizeof(settings_ack)) < 0) return false;
-        if (frame[3] <= 1 && (frame[4] & 1)) return true; /* HEADERS or DATA with END_STREAM */
+        if (frame[3] == 1 && memmem(payload, size, watch, sizeof(watch) - 1)) memcpy(watched, frame + 5, 4);
+        if (frame[3] <= 1 && (frame[4] & 1) && memcmp(watched, frame + 5, 4) != 0)
+            return true; /* HEADERS or DATA with END_STREAM */
     }
 }
 
