@@ -161,6 +161,27 @@ def test_a_gateway_that_is_not_there_costs_one_try(load, new_show):
     assert all(tries[-1][1] == "ok" and len(tries) <= 2 for tries in by_key.values()), by_key
 
 
+def test_what_is_under_way_at_a_second_signal_is_open(local, load, new_show):
+    """The gateway stands still: calls in flight are waited for until told otherwise, and written down as what they are."""
+    show = new_show(rows=100, seats=100, account_limit=1000, one_pending_order=False)
+    gateway = local.parts()["gateway"]["pid"]
+    process = load(show, "--until-signal", "--tries", 3)
+    until(lambda: len(load.journal()) > CONNECTIONS, what="calls")
+    os.kill(gateway, signal.SIGSTOP)
+    try:
+        process.send_signal(signal.SIGTERM)
+        with pytest.raises(subprocess.TimeoutExpired):
+            process.wait(timeout=1)
+        told = len(load.journal())
+        process.send_signal(signal.SIGTERM)
+        assert process.wait(timeout=10) == 0
+    finally:
+        os.kill(gateway, signal.SIGCONT)
+    rest = load.journal()[told:]
+    assert len(rest) == len({line["key"] for line in rest}) <= CONNECTIONS and rest
+    assert {(line["outcome"], line["reason"]) for line in rest} == {("unknown", "LATE")}
+
+
 @pytest.mark.parametrize(
     "arguments, fault",
     [
