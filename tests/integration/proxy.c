@@ -17,14 +17,14 @@
 #include <sys/un.h>
 #include <unistd.h>
 
-enum { PAIRS_MAX = 128, CHUNK = 64 * 1024, COMMAND_CUT = 100, COMMAND_STOP };
+enum { PAIRS_MAX = 128, CHUNK = 64 * 1024, COMMAND_CUT = 100, COMMAND_AIM, COMMAND_STOP };
 
 struct pair {
     int client, server;
 };
 
 struct proxy {
-    char target[128];
+    char target[128], next_target[128];
     pthread_t thread;
     int listener, port;
     int commands[2], answers[2];
@@ -130,6 +130,7 @@ static bool obey(struct proxy *proxy)
 
     if (read(proxy->commands[0], &command, 1) != 1) return false;
     if (command == COMMAND_CUT || command == PROXY_REFUSE || command == COMMAND_STOP) cut_all(proxy);
+    if (command == COMMAND_AIM) memcpy(proxy->target, proxy->next_target, sizeof(proxy->target));
     if (command <= PROXY_REFUSE) {
         proxy->mode = command;
         if (proxy->mode == PROXY_REFUSE) {
@@ -214,4 +215,10 @@ void proxy_set(struct proxy *proxy, enum proxy_mode mode)
 void proxy_cut(struct proxy *proxy)
 {
     tell(proxy, COMMAND_CUT);
+}
+
+void proxy_aim(struct proxy *proxy, const char *target)
+{
+    snprintf(proxy->next_target, sizeof(proxy->next_target), "%s", target);
+    tell(proxy, COMMAND_AIM);
 }

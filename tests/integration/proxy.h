@@ -17,5 +17,7 @@ void proxy_stop(struct proxy *proxy);
 int proxy_port(const struct proxy *proxy);
 /* Returns when it holds. */
 void proxy_set(struct proxy *proxy, enum proxy_mode mode);
+/* New connections lead to another target from now on; those there are stay where they are. */
+void proxy_aim(struct proxy *proxy, const char *target);
 /* Closes the connections there are, unsent answers with them. */
 void proxy_cut(struct proxy *proxy);

@@ -9,7 +9,7 @@
 #include <string.h>
 
 enum { CLOSED_RETRY_MS = 500, CLOSED_JITTER_MS = 500, DOWN_RETRY_MS = 1000, DOWN_JITTER_MS = 1000 };
-enum { RELINK_EVERY_US = 5 * TF_US_PER_S };
+enum { RELINK_EVERY_US = TF_US_PER_S };
 
 tf_app *inventory_app;
 

@@ -48,7 +48,7 @@ int64_t inventory_answer_int(struct inventory_answer *answer);
 size_t inventory_answer_left(const struct inventory_answer *answer);
 TF_MUSTCHECK tf_code inventory_answer_check(tf_ctx *ctx, const struct inventory_answer *answer);
 
-/* Drops the connection and resolves the server's name again, at most once in five seconds: what answers there is not
+/* Drops the connection and resolves the server's name again, at most once a second: what answers there is not
  * the server that it should be. */
 void inventory_relink(void);
 /* Asks whose version of the function library is in force (inventory_superseded); the first call of a process takes the

@@ -335,6 +335,7 @@ static tf_code await(tf_ctx *ctx, int64_t show_id, bool *ret_ready)
 {
     int64_t began = tf_mono_us(), moved = began;
     struct seen before = {0};
+    bool relinked = false;
 
     for (;;) {
         struct fence fence;
@@ -353,7 +354,10 @@ static tf_code await(tf_ctx *ctx, int64_t show_id, bool *ret_ready)
         } else {
             if (seen.loading != before.loading || seen.steps != before.steps) moved = now;
             if (seen.loading && now - moved >= STALL_US) return TF_OK;
-            if (seen.open && seen.epoch < fence.epoch && now - began >= SUSPECT_US) inventory_relink();
+            if (seen.open && seen.epoch < fence.epoch && now - began >= SUSPECT_US && !relinked) {
+                inventory_relink();
+                relinked = true;
+            }
             before = seen;
         }
         usleep(POLL_US);

@@ -1,7 +1,7 @@
 /* Children, stand-ins and the many small things that a story needs. */
 #include "tests/integration/order/service/harness.h"
+#include "tests/integration/child.h"
 
-#include "common/base/buf.h"
 #include "common/base/text.h"
 #include "common/chassis/bus.h"
 #include "common/chassis/engine.h"
@@ -13,17 +13,11 @@
 #include "ticketflow/program/v1/sale.tf.h"
 #include "ticketflow/user/v1/user.tf.h"
 
-#include <arpa/inet.h>
-#include <fcntl.h>
 #include <pthread.h>
 #include <signal.h>
-#include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
-#include <sys/prctl.h>
-#include <sys/socket.h>
 #include <sys/stat.h>
-#include <sys/wait.h>
 #include <unistd.h>
 
 enum { SNAPSHOTS_MAX = 64, PAGE_BYTES = 300, CALL_MS = 8000, START_MS = 20000, TEXT = 512 };
@@ -33,8 +27,9 @@ tf_pg *order_pg;
 
 static struct {
     char dir[64], dsn[TEXT];
-    char redis_address[32], order_address[32], admin_address[32], user_address[32], program_address[32];
-    pid_t redis, order;
+    char redis_address[32], user_address[32], program_address[32];
+    pid_t redis;
+    struct instance order;
     struct tf_identity_key key;
     tf_rpc_server *user, *program;
     tf_redis *mux;
@@ -59,82 +54,39 @@ static void free_address(char out[static 32])
     snprintf(out, 32, "127.0.0.1:%d", free_port());
 }
 
-static pid_t spawn(char *const argv[], const char *log)
-{
-    pid_t pid = fork();
-
-    assert_true(pid >= 0);
-    if (pid) return pid;
-    prctl(PR_SET_PDEATHSIG, SIGKILL); /* nothing stays behind a test that dies */
-    int fd = open(log, O_WRONLY | O_CREAT | O_APPEND, 0600);
-    dup2(fd, STDOUT_FILENO);
-    dup2(fd, STDERR_FILENO);
-    execvp(argv[0], argv);
-    _exit(127);
-}
-
-static void stop(pid_t *pid, int signal)
-{
-    if (*pid <= 0) return;
-    kill(*pid, signal);
-    waitpid(*pid, NULL, 0);
-    *pid = 0;
-}
-
 static char *in_dir(char out[static TEXT], const char *name)
 {
     snprintf(out, TEXT, "%s/%s", world.dir, name);
     return out;
 }
 
-/* A connection to "127.0.0.1:port"; -1: nobody listens. */
-static int connect_to(const char *host_port)
-{
-    const char *port = strchr(host_port, ':') + 1;
-    struct sockaddr_in address = {
-        .sin_family = AF_INET, .sin_addr.s_addr = htonl(INADDR_LOOPBACK), .sin_port = htons((uint16_t)atoi(port))};
-    int fd = socket(AF_INET, SOCK_STREAM, 0);
-
-    if (connect(fd, (struct sockaddr *)&address, sizeof(address)) == 0) return fd;
-    close(fd);
-    return -1;
-}
-
-static bool redis_answers(void *arg)
-{
-    int fd = connect_to(world.redis_address);
-
-    (void)arg;
-    if (fd >= 0) close(fd);
-    return fd >= 0;
-}
-
 static void start_redis(void)
 {
     char log[TEXT];
-    char *port = strchr(world.redis_address, ':') + 1;
-    char *argv[] = {(char *)"redis-server",
-                    (char *)"--port",
-                    port,
-                    (char *)"--bind",
-                    (char *)"127.0.0.1",
-                    (char *)"--save",
-                    (char *)"",
-                    (char *)"--appendonly",
-                    (char *)"no",
-                    (char *)"--dir",
-                    world.dir,
-                    (char *)"--maxmemory-policy",
-                    (char *)"noeviction",
-                    NULL};
+    const char *argv[] = {"redis-server",
+                          "--port",
+                          strchr(world.redis_address, ':') + 1,
+                          "--bind",
+                          "127.0.0.1",
+                          "--save",
+                          "",
+                          "--appendonly",
+                          "no",
+                          "--dir",
+                          world.dir,
+                          "--maxmemory-policy",
+                          "noeviction",
+                          "--repl-diskless-sync-delay",
+                          "0",
+                          NULL};
 
-    world.redis = spawn(argv, in_dir(log, "redis.log"));
-    wait_until(redis_answers, NULL, START_MS, "redis-server");
+    world.redis = child_spawn(in_dir(log, "redis.log"), argv);
+    wait_until(listens, world.redis_address, START_MS, "redis-server");
 }
 
 void harness_restart_redis(void)
 {
-    stop(&world.redis, SIGKILL);
+    child_stop(&world.redis, SIGKILL);
     start_redis();
 }
 
@@ -206,33 +158,45 @@ static void drop_database(void)
     tf_pg_free(pg);
 }
 
-static void start_order(void)
+static struct instance_world instance_world(void)
 {
-    static char args[12][TEXT + 64];
-    char log[TEXT], path[TEXT];
-    char *argv[16] = {(char *)TF_ORDER_PROGRAM};
-    int n = 0, status;
-    pid_t migrate;
+    return (struct instance_world){.dir = world.dir,
+                                   .dsn = world.dsn,
+                                   .redis_address = world.redis_address,
+                                   .user_address = world.user_address,
+                                   .program_address = world.program_address,
+                                   .key = &world.key};
+}
 
-    snprintf(args[n++], sizeof(args[0]), "--pg_dsn=%s", world.dsn);
-    snprintf(args[n++], sizeof(args[0]), "--redis_address=%s", world.redis_address);
-    snprintf(args[n++], sizeof(args[0]), "--internal_key_file=%s", in_dir(path, "internal.key"));
-    snprintf(args[n++], sizeof(args[0]), "--ticket_key_file=%s", in_dir(path, "ticket.key"));
-    snprintf(args[n++], sizeof(args[0]), "--listen=%s", world.order_address);
-    snprintf(args[n++], sizeof(args[0]), "--admin_listen=%s", world.admin_address);
-    snprintf(args[n++], sizeof(args[0]), "--peers=user=%s,program=%s", world.user_address, world.program_address);
-    snprintf(args[n++], sizeof(args[0]), "--hold_floor_s=1");
-    snprintf(args[n++], sizeof(args[0]), "--intent_ms=1000");
-    snprintf(args[n++], sizeof(args[0]), "--bus_attempts_max=2");
-    for (int i = 0; i < n; i++)
-        argv[i + 1] = args[i];
+void harness_instance(struct instance *instance, const char *redis_address, int pg_port)
+{
+    struct instance_world where = instance_world();
 
-    argv[n + 1] = (char *)"--migrate";
-    migrate = spawn(argv, in_dir(log, "order.log"));
-    assert_int_equal(waitpid(migrate, &status, 0), migrate);
-    if (status) fail_msg("tf-order --migrate failed: see %s", log);
-    argv[n + 1] = NULL;
-    world.order = spawn(argv, log);
+    if (redis_address) where.redis_address = redis_address;
+    instance_start(instance, &where, pg_port);
+    instance_wait(instance);
+}
+
+const char *harness_redis(void)
+{
+    return world.redis_address;
+}
+
+const char *harness_dir(void)
+{
+    return world.dir;
+}
+
+int harness_pg_proxy_target(char *out, size_t size)
+{
+    const char *host = strstr(world.dsn, "host="), *port = strstr(world.dsn, "port=");
+    int host_size = host ? (int)strcspn(host + 5, " ") : 0, port_size = port ? (int)strcspn(port + 5, " ") : 0;
+
+    if (host && host[5] == '/')
+        return snprintf(out, size, "%.*s/.s.PGSQL.%.*s", host_size, host + 5, port ? port_size : 4,
+                        port ? port + 5 : "5432");
+    return snprintf(out, size, "%.*s:%.*s", host ? host_size : 9, host ? host + 5 : "127.0.0.1", port ? port_size : 4,
+                    port ? port + 5 : "5432");
 }
 
 /* ---- stand-ins for user and program
@@ -347,20 +311,6 @@ static tf_code availability(tf_ctx *ctx, int64_t show_id, GetAvailabilityRespons
     return call_get_availability(ctx, order_client, &request, ret);
 }
 
-static bool order_serves(void *arg)
-{
-    GetAvailabilityResponse *response;
-    tf_code code;
-    tf_ctx ctx;
-
-    (void)arg;
-    assert_int_equal(waitpid(world.order, NULL, WNOHANG), 0);
-    as_buyer(&ctx, 0);
-    code = availability(&ctx, 1, &response);
-    tf_ctx_done(&ctx);
-    return code == TF_NOT_FOUND;
-}
-
 /* Logs stay for reading when TF_TEST_KEEP is set. */
 static void remove_dir(void)
 {
@@ -375,12 +325,7 @@ static void remove_dir(void)
 
 int harness_start(void **state)
 {
-    struct tf_rpc_client_config config = {.service = "order",
-                                          .caller = "gateway",
-                                          .identity_key = &world.key,
-                                          .clock = tf_clock_system(),
-                                          .message_max = 4 << 20};
-    const char *endpoint = world.order_address;
+    struct instance_world where;
 
     (void)state;
     signal(SIGPIPE, SIG_IGN);
@@ -393,31 +338,29 @@ int harness_start(void **state)
     free_address(world.redis_address);
     start_redis();
     start_stand_ins();
-    free_address(world.order_address);
-    free_address(world.admin_address);
-    start_order();
+    where = instance_world();
+    instance_migrate(&where);
+    instance_start(&world.order, &where, 0);
 
     world.mux_config =
         (struct tf_redis_config){.address = world.redis_address, .connect_timeout_ms = 1000, .queue_max = 64};
     world.mux = tf_redis_new(&world.mux_config);
     world.engine = tf_engine_streams_new(world.mux, &world.mux_config);
-    order_client = tf_rpc_client_new(&config);
-    tf_rpc_client_set_endpoints(order_client, &endpoint, 1);
-    wait_until(order_serves, NULL, START_MS, "tf-order");
+    order_client = world.order.client;
+    instance_wait(&world.order);
     return 0;
 }
 
 int harness_stop(void **state)
 {
     (void)state;
-    stop(&world.order, SIGTERM);
+    instance_stop(&world.order, SIGTERM);
     if (world.engine) world.engine->ops->free(world.engine);
     if (world.mux) tf_redis_free(world.mux);
-    if (order_client) tf_rpc_client_free(order_client);
     if (order_pg) tf_pg_free(order_pg);
     if (world.user) tf_rpc_server_stop(world.user, 100);
     if (world.program) tf_rpc_server_stop(world.program, 100);
-    stop(&world.redis, SIGKILL);
+    child_stop(&world.redis, SIGKILL);
     drop_database();
     for (size_t i = 0; i < world.n_snapshots; i++)
         free(world.snapshots[i].data);
@@ -566,7 +509,7 @@ tf_code buy(tf_ctx *ctx, const struct buying *buying, Order **ret_order)
     }
     request.choices = pointers;
     request.n_choices = (size_t)buying->n_choices;
-    code = call_create_order(ctx, order_client, &request, &response);
+    code = call_create_order(ctx, buying->at ? buying->at->client : order_client, &request, &response);
     if (!code) *ret_order = response->order;
     return code;
 }
@@ -696,25 +639,12 @@ int64_t db_number(const char *sql, int64_t parameter)
 
 int64_t order_metric(const char *name_with_labels)
 {
-    static const char request[] = "GET /metrics HTTP/1.1\r\nHost: test\r\nConnection: close\r\n\r\n";
-    int fd = connect_to(world.admin_address);
-    char line[128], chunk[4096];
-    const char *at;
-    int64_t value = 0;
-    tf_buf text;
-    ssize_t n;
+    return instance_metric(&world.order, name_with_labels);
+}
 
-    assert_true(fd >= 0);
-    assert_int_equal(write(fd, request, sizeof(request) - 1), sizeof(request) - 1);
-    tf_buf_init(&text, 1 << 20);
-    while ((n = read(fd, chunk, sizeof(chunk))) > 0)
-        tf_buf_append(&text, chunk, (size_t)n);
-    close(fd);
-    snprintf(line, sizeof(line), "\n%s ", name_with_labels);
-    at = strstr(text.data, line);
-    if (at) value = strtoll(at + strlen(line), NULL, 10);
-    tf_buf_done(&text);
-    return value;
+struct instance *harness_first(void)
+{
+    return &world.order;
 }
 
 const char *error_param(const tf_ctx *ctx, const char *name)

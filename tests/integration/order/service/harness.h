@@ -5,6 +5,7 @@
 #include "common/rpc/rpc.h"
 #include "services/order/inventory/inventory.h"
 #include "tests/integration/fixture.h"
+#include "tests/integration/order/service/instance.h"
 #include "tests/unit/order/fixture.h"
 #include "ticketflow/order/v1/order.tf.h"
 
@@ -17,8 +18,19 @@ void harness_restart_redis(void);
 void harness_freeze_redis(void);
 void harness_thaw_redis(void);
 
-extern tf_rpc_client *order_client;
-extern tf_pg *order_pg; /* order's own database, for looking */
+/* A further instance in this world, up when this returns; the test ends it with instance_stop. redis_address, pg_port:
+ * where it finds them (a proxy); NULL, 0: where the first one does. */
+void harness_instance(struct instance *instance, const char *redis_address, int pg_port);
+/* The one that every story starts with. */
+struct instance *harness_first(void);
+/* "127.0.0.1:port" of the redis-server of this world, and the folder of its files. */
+const char *harness_redis(void);
+const char *harness_dir(void);
+/* Where a proxy finds PostgreSQL; as snprintf. */
+int harness_pg_proxy_target(char *out, size_t size);
+
+extern tf_rpc_client *order_client; /* of the first one */
+extern tf_pg *order_pg;             /* order's own database, for looking */
 
 /* A show id of this run, never used before. */
 int64_t new_show_id(void);
@@ -42,6 +54,7 @@ void as_operator(tf_ctx *ctx, uint32_t roles, int64_t organiser_id);
 
 /* A purchase. places ended by 0; NULL with choices. The answer lives in ctx. */
 struct buying {
+    const struct instance *at; /* NULL: the first one */
     int64_t show_id;
     const char *key; /* NULL: a new one */
     const int32_t *places;
