@@ -380,6 +380,7 @@ local function hold(K, A)
   local o, version, terms, state = enter(call, m, show)
   if not o then return {'CLOSED'} end
 
+  if terms ~= number(A[5]) then return {'TERMS', terms} end  -- before the key: what was decided on other terms is not decided on these
   local first = call('GET', r)
   local record = first and call('HGET', h, first)
   if record then
@@ -390,7 +391,6 @@ local function hold(K, A)
     return reply
   end
 
-  if terms ~= number(A[5]) then return {'TERMS', terms} end
   local mine = call('HGET', u, user)
   local known = mine and 1 or 0
   if state ~= 1 then return {state == 3 and 'WITHDRAWN' or 'PAUSED', known} end

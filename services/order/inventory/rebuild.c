@@ -397,10 +397,11 @@ tf_code rebuild_show(tf_ctx *ctx, int64_t show_id, bool anew, int64_t *epoch_rai
         if (!code) code = seen_read(ctx, show_id, &seen);
         if (code) return code;
 
-        if (!anew && is_current(&seen, &fence)) return TF_OK;
+        if (!anew && is_current(&seen, &fence)) return fence_follow(ctx, show_id, fence.sale_state);
         if (!anew && round == 0 && by_another(&seen, &fence, *epoch_raised)) {
             code = await(ctx, show_id, &ready);
-            if (code || ready) return code;
+            if (code) return code;
+            if (ready) return fence_follow(ctx, show_id, fence.sale_state);
             continue;
         }
         code = raise(ctx, show_id, fence.epoch, seen.epoch, &fence, &raised);
@@ -419,7 +420,8 @@ tf_code rebuild_show(tf_ctx *ctx, int64_t show_id, bool anew, int64_t *epoch_rai
         }
         code = await(ctx, show_id, &ready);
         if (code) return code;
-        if (ready) return TF_OK; /* opened after this rebuild was asked for: its read is young enough */
+        if (ready) /* opened after this rebuild was asked for: its read is young enough */
+            return fence_follow(ctx, show_id, fence.sale_state);
     }
     return tf_fail(ctx, TF_REBUILDING, "show %lld could not be rebuilt in %d rounds", (long long)show_id, ROUNDS_MAX);
 }

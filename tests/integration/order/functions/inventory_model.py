@@ -273,14 +273,14 @@ class Show:
     # ---- what the functions should do ------------------------------------------------------------------------------
     def hold(self, order, user, key, body, due, places=None, choices=None, persons=(), terms=None):
         terms = self.terms if terms is None else terms
+        if terms != self.terms:
+            return ["TERMS", self.terms]
         first = self.keys.get((user, key))
         if first in self.orders:
             record = self.orders[first]
             if record["body"] != body:
                 return ["KEY_REUSED"]
             return ["AGAIN", first, record["places"]]
-        if terms != self.terms:
-            return ["TERMS", self.terms]
         known = int(user in self.users)
         if self.sale_state != 1:
             return ["WITHDRAWN" if self.sale_state == 3 else "PAUSED", known]

@@ -307,6 +307,15 @@ def test_a_reply_lost_on_the_wire_is_asked_for_with_a_new_number(client):
     image_is(driver)
 
 
+def test_a_decision_on_other_terms_is_not_repeated(client):
+    """An instance may have the new terms before the inventory has: the key's decision of the old ones must not reach a commit on the new."""
+    driver = opened(client)
+    take(driver)
+    for body in ("body", "other"):
+        assert driver.hold("12", "1", "key-one", body, NOW, choices=[(1, 2, False)], terms=2) == ["TERMS", 1]
+    image_is(driver)
+
+
 def test_reply_lost_then_rebuild_then_a_new_decision(client):
     """The first decision died with its generation; the key decides anew and nothing is taken twice."""
     driver = opened(client)

@@ -254,6 +254,28 @@ static void the_sale_state_follows_the_fence(void **state)
     }
 }
 
+/* Who paused or resumed the show died, or Redis did not hear him: the next look at the show repairs it. */
+static void a_lost_word_about_the_sale_state_is_repaired(void **state)
+{
+    tf_cleanup(sale_unrefp) struct sale *sale = show_new(&plain);
+    int64_t epoch = epoch_of(sale);
+
+    (void)state;
+    for (int s = 2; s >= 1; s--) {
+        enum hold_result expected = s == 2 ? HOLD_PAUSED : HOLD_TAKEN, result = HOLD_CLOSED;
+        struct hold hold;
+
+        sql_do("UPDATE inventory SET sale_state = %d WHERE show_id = %lld", s, (long long)sale->show_id);
+        inventory_rebuild_soon(sale->show_id);
+        for (int i = 0; i < 100 && result != expected; i++) {
+            sleep_ms(20);
+            result = hold_result(sale, &(struct purchase_try){.user_id = 20 + i, .count = 1}, &hold);
+        }
+        assert_int_equal(result, expected);
+    }
+    assert_int_equal(epoch_of(sale), epoch); /* without a new generation */
+}
+
 static void *rebuild_in_thread(void *arg)
 {
     rebuild(arg);
@@ -469,6 +491,7 @@ int main(void)
         cmocka_unit_test(a_restarted_redis_is_rebuilt_without_being_asked),
         cmocka_unit_test(other_terms_are_followed),
         cmocka_unit_test(the_sale_state_follows_the_fence),
+        cmocka_unit_test(a_lost_word_about_the_sale_state_is_repaired),
         cmocka_unit_test(rebuilds_at_once_are_few),
         cmocka_unit_test(a_raise_left_behind_is_taken_over),
         cmocka_unit_test(an_epoch_behind_redis_is_overtaken),
