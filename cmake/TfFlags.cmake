@@ -32,3 +32,7 @@ elseif(CMAKE_BUILD_TYPE STREQUAL "Release")
   add_compile_options(-U_FORTIFY_SOURCE -D_FORTIFY_SOURCE=2 -fstack-protector-strong -fstack-clash-protection -fcf-protection)
   add_link_options(-Wl,-z,relro,-z,now,-z,noexecstack)
 endif()
+
+if(TF_CHAOS)
+  add_compile_definitions(TF_CHAOS=1)
+endif()

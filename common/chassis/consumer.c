@@ -8,6 +8,7 @@
  * events. */
 #include "common/chassis/consumer.h"
 
+#include "common/base/chaos.h"
 #include "common/base/log.h"
 #include "common/base/metrics.h"
 #include "common/base/text.h"
@@ -164,7 +165,9 @@ static tf_code handle_in_tx(tf_pg_conn *conn, tf_ctx *ctx, void *arg)
 
     if (handling->again) code = tf_pg_exec(conn, ctx, &attempts_forget, &params, NULL);
     if (code) return code;
-    return declared->handler(conn, ctx, handling->event);
+    code = declared->handler(conn, ctx, handling->event);
+    TF_KILL_POINT(consumer_handled);
+    return code;
 }
 
 /* By the gRPC status of the reason's table: unavailable, too slow, overloaded. */
@@ -267,6 +270,7 @@ static enum outcome fail(tf_consumer *consumer, const struct tf_engine_delivery 
         return LEFT;
     }
     if (!failure.parked) return REPEATED;
+    TF_KILL_POINT(dead_letter_committed);
     tf_counter_add_label(&parked_total, event->type, 1);
     say_failure(&failure, "an event was parked as a dead letter", TF_LOG_ERROR);
     return PARKED;
@@ -292,6 +296,7 @@ static enum outcome park_unreadable(tf_consumer *consumer, const struct tf_engin
 
     if (code) return is_weather(code) ? WEATHER : LEFT;
     if (!failure.parked) return REPEATED;
+    TF_KILL_POINT(dead_letter_committed);
     tf_counter_add_label(&parked_total, "unreadable", 1);
     say_failure(&failure, "an event was parked as a dead letter", TF_LOG_ERROR);
     return PARKED;
@@ -321,6 +326,7 @@ static enum outcome handle(tf_consumer *consumer, const struct tf_engine_deliver
     code = tf_pg_tx(&consumer->ctx, consumer->app->pg, handle_in_tx, &handling);
     if (code) return is_weather(code) ? WEATHER : fail(consumer, delivery, event, code);
 
+    TF_KILL_POINT(consumer_committed);
     tf_histogram_observe_us_label(&handle_seconds, event->type, tf_mono_us() - begun);
     tf_counter_add_label(handling.repeated ? &repeated_total : &handled_total, event->type, 1);
     return handling.repeated ? REPEATED : HANDLED;

@@ -1,6 +1,7 @@
 /* Parking, listing, discarding and replaying dead letters. */
 #include "common/chassis/dead_letter.h"
 
+#include "common/base/chaos.h"
 #include "common/base/log.h"
 #include "common/base/metrics.h"
 #include "common/base/text.h"
@@ -103,6 +104,7 @@ tf_code tf_dead_letter_park(tf_pg_conn *conn, tf_ctx *ctx, const struct tf_parki
     tf_pg_int4(&params, parking->attempts);
     code = tf_pg_exec(conn, ctx, &park, &params, NULL);
     if (code) return code;
+    TF_KILL_POINT(dead_letter_written);
     *ret_parked = true;
     return TF_OK;
 }
@@ -228,6 +230,7 @@ static tf_code replay_one(tf_pg_conn *conn, tf_ctx *ctx, void *arg)
     if (code) return code;
     code = tf_pg_exec(conn, ctx, &resolve, &params, NULL);
     if (code) return code;
+    TF_KILL_POINT(dead_letter_replay_written);
     replay->handled = true;
     return TF_OK;
 }
@@ -256,6 +259,7 @@ static tf_code replay(tf_ctx *ctx, struct tf_app *app, const struct tf_bus_consu
                             own.error.internal ? own.error.internal : "");
     tf_ctx_done(&own);
 
+    if (!code && replay.handled) TF_KILL_POINT(dead_letter_replay_committed);
     if (!code && replay.handled && consumer->committed) consumer->committed(app);
     if (!code && !replay.handled) return TF_OK;
     tf_counter_add_label(&replayed_total, code ? "failed" : "handled", 1);

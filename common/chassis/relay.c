@@ -9,6 +9,7 @@
  * is the new mark written, so that a crash in the middle begins again. */
 #include "common/chassis/relay.h"
 
+#include "common/base/chaos.h"
 #include "common/base/log.h"
 #include "common/base/metrics.h"
 #include "common/chassis/app_internal.h"
@@ -85,6 +86,7 @@ static tf_code round_send(tf_pg_conn *conn, tf_ctx *ctx, struct round *round)
 
     code = tf_outbox_unsent(conn, ctx, &batch);
     if (code || batch.n == 0) return code;
+    TF_KILL_POINT(relay_read);
 
     round->publish_code = engine->ops->publish(ctx, engine, batch.messages, batch.n);
     round->publish_cause = ctx->error.internal;
@@ -96,7 +98,10 @@ static tf_code round_send(tf_pg_conn *conn, tf_ctx *ctx, struct round *round)
     }
     round->more = batch.full && !round->publish_code;
     if (round->n_sent == 0) return round->publish_code;
-    return tf_outbox_mark(conn, ctx, &batch);
+    TF_KILL_POINT(relay_sent);
+    code = tf_outbox_mark(conn, ctx, &batch);
+    TF_KILL_POINT(relay_marked);
+    return code;
 }
 
 static tf_code round_run(tf_pg_conn *conn, tf_ctx *ctx, void *arg)
@@ -179,6 +184,7 @@ static int relay_round(tf_relay *relay)
     }
     if (relay->failing) tf_log(TF_LOG_INFO, "events are sent again", NULL);
     relay->failing = false;
+    if (round.n_sent) TF_KILL_POINT(relay_committed);
     if (round.n_sent) tf_histogram_observe_us(&round_seconds, tf_mono_us() - begun);
     relay->ask_again = round.stale;
     if (round.busy) return BUSY_MS;

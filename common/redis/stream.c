@@ -5,6 +5,7 @@
 #include "common/redis/blocking.h"
 #include "common/redis/stream_batch.h"
 
+#include "common/base/chaos.h"
 #include "common/base/log.h"
 #include "common/base/metrics.h"
 
@@ -131,6 +132,7 @@ static tf_code handle(struct tf_stream_consumer *c, const struct tf_stream_entry
 {
     bool acks[BATCH_MAX] = {false};
     size_t done = 0;
+    tf_code code;
 
     snprintf(c->request_id, sizeof(c->request_id), "stream-%s", entries[0].id);
     tf_ctx_reset(&c->work, (int64_t)c->config.handler_timeout_ms * TF_US_PER_MS);
@@ -143,7 +145,10 @@ static tf_code handle(struct tf_stream_consumer *c, const struct tf_stream_entry
         done += acks[i];
     tf_counter_add_label(&handled_total, c->config.group, done);
     tf_counter_add_label(&failed_total, c->config.group, n - done);
-    return done ? acknowledge(c, entries, n, acks) : TF_OK;
+    if (!done) return TF_OK;
+    code = acknowledge(c, entries, n, acks);
+    TF_KILL_POINT(stream_acknowledged);
+    return code;
 }
 
 /* ---- new entries ----------------------------------------------------------------------------------------------- */

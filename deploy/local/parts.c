@@ -153,6 +153,9 @@ static void put_common(struct local *l, struct env *e, const struct part *p)
     put(e, "admin_listen", "127.0.0.1:%d", p->admin_port);
     put(e, "instance", "%s-1", p->name);
     put(e, "internal_key_file", "%s/secrets/internal.key", l->home);
+#ifdef TF_CHAOS
+    if (getenv("TF_CHAOS_FILE")) put(e, "chaos_file", "%s", getenv("TF_CHAOS_FILE")); /* common/base/chaos.h */
+#endif
     if (l->external_redis) {
         put(e, "redis_address", "%s", l->external_redis);
     } else {

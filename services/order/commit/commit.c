@@ -6,6 +6,7 @@
 #include "services/order/inventory/inventory.h"
 #include "services/order/inventory/jobs.h"
 
+#include "common/base/chaos.h"
 #include "common/base/log.h"
 #include "common/chassis/service.h"
 
@@ -256,7 +257,9 @@ static void answer_batch(struct worker *worker, struct commit_entry *const *entr
     pthread_cond_broadcast(&committer.done);
     pthread_mutex_unlock(&committer.lock);
 
+    TF_KILL_POINT(order_confirm_before);
     if (n_confirms) inventory_confirm(confirms, n_confirms);
+    TF_KILL_POINT(order_confirm_after);
     if (events) tf_bus_wake(tf_app_bus(committer.app));
 }
 
@@ -288,9 +291,11 @@ static tf_code try_batch(struct worker *worker, struct commit_entry *const *entr
 
     answers = TF_NEW_ARRAY(worker->ctx.arena, struct batch_answer, n);
     if (!answers) return tf_fail(&worker->ctx, TF_INTERNAL, "no memory for a batch");
+    TF_KILL_POINT(order_commit_before);
     sent_us = tf_mono_us();
     code = batch_commit(&worker->ctx, worker->conn, entries, n, answers, &clock);
     if (code) return code;
+    TF_KILL_POINT(order_commit_after);
 
     sale_time_learn(clock, sent_us, tf_mono_us());
     tf_histogram_observe_us(&batch_seconds, tf_mono_us() - sent_us);

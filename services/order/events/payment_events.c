@@ -1,4 +1,5 @@
 /* Parses pay's events and hands them to store/payment_apply.h. */
+#include "common/base/chaos.h"
 #include "common/chassis/service.h"
 #include "common/rpc/pb_time.h"
 #include "common/rpc/rpc.h"
@@ -135,6 +136,7 @@ tf_code payment_event(tf_pg_conn *conn, tf_ctx *ctx, const struct tf_received *e
 
 void payment_events_committed(struct tf_app *app)
 {
+    TF_KILL_POINT(order_payment_committed);
     settle_queue_wake();
     tf_bus_wake(tf_app_bus(app));
 }

@@ -2,6 +2,7 @@
  * due time. */
 #include "services/order/handlers/purchase.h"
 
+#include "common/base/chaos.h"
 #include "common/chassis/service.h"
 #include "common/crypto/crypto.h"
 #include "services/order/commit/commit.h"
@@ -103,6 +104,7 @@ static tf_code call_hold(tf_ctx *ctx, const struct purchase *purchase, struct ho
         code = tf_app_id(ctx, ctx->app, purchase->sale->bucket, &request->order_no);
         if (code) return code;
 
+        TF_KILL_POINT(order_hold_before);
         ctx->deadline_us = TF_MIN(deadline_us, tf_mono_us() + HOLD_US_MAX);
         code = inventory_hold(ctx, purchase->sale, request, ret_hold);
         ctx->deadline_us = deadline_us;
@@ -140,6 +142,7 @@ tf_code purchase_hold(tf_ctx *ctx, struct purchase *purchase)
     switch (purchase->hold.result) {
     case HOLD_TAKEN:
     case HOLD_AGAIN:
+        TF_KILL_POINT(order_hold_after);
         return TF_OK;
     case HOLD_TERMS:
         return TF_ORDER_CHANGED;
@@ -268,6 +271,7 @@ tf_code purchase_commit(tf_ctx *ctx, struct purchase *purchase)
 
     code = commit_order(ctx, &order, &answer);
     if (code) return code;
+    TF_KILL_POINT(order_answer_before);
 
     switch (answer.result) {
     case COMMIT_OK:

@@ -1,4 +1,5 @@
 /* RefundOrder: an operator gives a whole paid order back. Again: the same answer. */
+#include "common/base/chaos.h"
 #include "common/base/text.h"
 #include "services/order/domain/order_state.h"
 #include "services/order/handlers/views.h"
@@ -37,8 +38,10 @@ tf_code refund_order(tf_ctx *ctx, const RefundOrderRequest *request, RefundOrder
 
     code = order_refund(ctx, order.order_no, request->reason, now);
     if (code) return code;
+    TF_KILL_POINT(order_refund_committed);
 
     settle_now(ctx, order.bucket, order.show_id, order.order_no); /* the places are free when this is answered */
+    TF_KILL_POINT(order_refund_settled);
 
     return answer_order(ctx, order.order_no, now, &response->order);
 }

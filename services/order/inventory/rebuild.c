@@ -4,6 +4,7 @@
 #include "services/order/inventory/call.h"
 #include "services/order/inventory/live.h"
 
+#include "common/base/chaos.h"
 #include "common/base/id.h"
 #include "common/base/log.h"
 
@@ -298,16 +299,19 @@ static tf_code build(tf_ctx *ctx, int64_t show_id, const struct fence *fence)
     }
     if (code) return code;
 
+    TF_KILL_POINT(order_rebuild_begun);
     code = image_new(ctx, sale, &image);
     if (code) return code;
 
     code = live_read(ctx, show_id, &image, &live); /* after the raise: nothing unseen can commit */
     if (code) return code;
 
+    TF_KILL_POINT(order_rebuild_read);
     image_finish(&image, fence->epoch, fence->sale_state);
     code = load(ctx, show_id, fence->epoch, &image, &live);
     if (code) return code;
 
+    TF_KILL_POINT(order_rebuild_loaded);
     code = open_show(ctx, show_id, fence->epoch, &image, &live);
     if (code == TF_UNKNOWN_OUTCOME) {
         tf_error_clear(ctx);
@@ -315,6 +319,7 @@ static tf_code build(tf_ctx *ctx, int64_t show_id, const struct fence *fence)
     }
     if (code) return code;
 
+    TF_KILL_POINT(order_rebuild_opened);
     /* What changed since the raise was told to a closed show. */
     code = fence_read(ctx, show_id, &now);
     if (code) return code;
@@ -413,6 +418,7 @@ tf_code rebuild_show(tf_ctx *ctx, int64_t show_id, bool anew, int64_t *epoch_rai
 
         if (raised) {
             *epoch_raised = fence.epoch;
+            TF_KILL_POINT(order_rebuild_raised);
             code = build(ctx, show_id, &fence);
             if (!code) log_rebuilt(show_id, fence.epoch, tf_mono_us() - start_us);
             if (code != TF_ORDER_CHANGED && code != TF_UNKNOWN_OUTCOME) return code;

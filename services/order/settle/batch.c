@@ -3,6 +3,7 @@
  * and never will be. */
 #include "services/order/settle/batch.h"
 
+#include "common/base/chaos.h"
 #include "services/order/events/order_event.h"
 #include "services/order/inventory/due.h"
 #include "ticketflow/order/v1/order.tf.h"
@@ -113,6 +114,7 @@ static tf_code write_items(tf_ctx *ctx, const struct told *told, size_t n, tf_pg
     tf_pg_bytes_array(&params, events, n);
     code = tf_pg_query(ctx, tf_app_pg(settle_app), &write_stmt, &params, ret_rows);
     if (code) return code;
+    TF_KILL_POINT(order_settle_written);
 
     tf_bus_wake(tf_app_bus(settle_app));
     return TF_OK;
@@ -165,6 +167,7 @@ static tf_code tell_show(tf_ctx *ctx, const struct told *const *told, size_t n)
         entries[i] = entry_of(ctx, told[i]);
     code = inventory_settle(ctx, show_id, tf_pg_get_int(told[0]->rows, told[0]->row, EPOCH), entries, n, &result);
     if (code) return code;
+    TF_KILL_POINT(order_settle_told);
     if (result != SETTLE_OK) {
         tf_counter_add_label(&kept, result == SETTLE_STALE ? "stale" : "closed", n);
         return TF_OK;
@@ -207,6 +210,26 @@ static tf_code tell(tf_ctx *ctx, const struct told *told, size_t n)
     return first;
 }
 
+/* What TF_BROKEN(wall_clock_expiry) does instead of leaving the time to PostgreSQL. */
+static tf_code expire_by_own_clock(tf_ctx *ctx, struct settle_item *const *items, size_t n)
+{
+    static const struct tf_pg_stmt expire = {
+        .name = "expire_by_own_clock",
+        .sql = "WITH gone AS (UPDATE orders o SET state = 5, cancel_reason = 2, cancelled_at = $4"
+               " FROM unnest($1::int2[], $2::int8[], $3::int8[]) AS u(bucket, no, show)"
+               " WHERE o.bucket = u.bucket AND o.order_no = u.no AND o.state = 1 AND o.release_at <= $4"
+               " RETURNING o.bucket, o.order_no)"
+               " UPDATE tickets t SET live = false FROM gone"
+               " WHERE t.bucket = gone.bucket AND t.order_no = gone.order_no AND t.live",
+        .writes = true,
+    };
+    tf_pg_params params;
+
+    if (!add_items(&params, ctx, items, n)) return tf_fail(ctx, TF_INTERNAL, "no memory for settling");
+    tf_pg_time(&params, ctx->clock->wall_us(ctx->clock));
+    return tf_pg_query(ctx, tf_app_pg(settle_app), &expire, &params, NULL);
+}
+
 /* n different orders, sorted. */
 static tf_code settle_distinct(tf_ctx *ctx, struct settle_item *const *items, size_t n)
 {
@@ -216,8 +239,13 @@ static tf_code settle_distinct(tf_ctx *ctx, struct settle_item *const *items, si
     tf_code code, write_code = TF_OK;
 
     if (!told || !to_write) return tf_fail(ctx, TF_INTERNAL, "no memory for settling");
+    if (TF_BROKEN(wall_clock_expiry)) {
+        code = expire_by_own_clock(ctx, items, n);
+        if (code) return code;
+    }
     code = read_items(ctx, items, n, &rows);
     if (code) return code;
+    TF_KILL_POINT(order_settle_read);
     for (size_t i = 0; i < n; i++) {
         struct told this = {items[i], rows, (int)i};
 

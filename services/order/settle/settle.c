@@ -7,6 +7,7 @@
 #include "services/order/config.h"
 #include "services/order/inventory/due.h"
 
+#include "common/base/chaos.h"
 #include "common/base/id.h"
 #include "common/base/log.h"
 #include "common/base/text.h"
@@ -29,7 +30,7 @@ enum {
 /* Each version of the function library has a stream of its own: another's entries would not be settled by its calls. */
 #define SETTLE_STREAM "tf:settle:" TF_INVENTORY
 
-static tf_counter claimed = TF_COUNTER("tf_order_due_claimed_total", "Due orders moved into the stream", NULL);
+static tf_counter claimed = TF_COUNTER("tf_order_due_leased_total", "Due orders moved into the stream", NULL);
 static tf_counter overdue =
     TF_COUNTER("tf_order_overdue_total", "Orders past their release that the safety net found", NULL);
 
@@ -86,9 +87,12 @@ static void schedule(tf_ctx *ctx, void *arg)
         size_t n;
 
         if (!sale_time_now(&now_ms, &error_ms)) return;
+        if (TF_BROKEN(wall_clock_expiry)) now_ms = ctx->clock->wall_us(ctx->clock) / TF_US_PER_MS;
         if (inventory_claim(ctx, now_ms - error_ms, &orders, &n, &more)) return; /* Redis is away: the next tick */
+        if (n) TF_KILL_POINT(order_due_leased);
         for (size_t from = 0; from < n; from += DUE_BATCH_MAX)
             if (send_due(ctx, orders + from, TF_MIN(n - from, (size_t)DUE_BATCH_MAX))) return;
+        if (n) TF_KILL_POINT(order_due_sent);
         next_round(ctx);
     }
 }
@@ -123,6 +127,7 @@ static void consume(tf_ctx *ctx, const struct tf_stream_entry *entries, size_t n
         if (parse_due(&entries[i], &items[n_items])) n_items++;
     if (settle_batch(ctx, items, n_items))
         tf_log(TF_LOG_WARN, "due orders not settled yet", "cause", ctx->error.internal, NULL);
+    TF_KILL_POINT(order_settle_consumed);
     /* Done or not: what was not settled comes due again by its lease. */
     for (size_t i = 0; i < n; i++)
         acks[i] = true;
@@ -198,7 +203,10 @@ static tf_code work_page(tf_ctx *ctx, int *bucket, int64_t *order_no, bool *ret_
     *order_no = items[n - 1].order_no;
     code = settle_batch(ctx, items, n);
     if (code) tf_error_clear(ctx); /* some may be settled */
-    return delete_settled(ctx, items, n);
+    TF_KILL_POINT(order_queue_settled);
+    code = delete_settled(ctx, items, n);
+    TF_KILL_POINT(order_queue_deleted);
+    return code;
 }
 
 static void work_queue(tf_ctx *ctx, void *arg)

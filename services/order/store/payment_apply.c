@@ -1,6 +1,7 @@
 /* The race of payment against expiry, cancel and other payments is decided here, by one UPDATE of the order's row. */
 #include "services/order/store/payment_apply.h"
 
+#include "common/base/chaos.h"
 #include "common/base/id.h"
 #include "common/base/metrics.h"
 #include "services/order/domain/order_state.h"
@@ -123,9 +124,9 @@ tf_code payment_succeeded(tf_pg_conn *conn, tf_ctx *ctx, const struct payment_to
 
     if (paid) {
         code = order_event_put(conn, ctx, EVENT_ORDER_PAID, &order);
-        if (code) return code;
-
-        return order_settle_later(conn, ctx, &order);
+        if (!code) code = order_settle_later(conn, ctx, &order);
+        TF_KILL_POINT(order_payment_written);
+        return code;
     }
 
     amount_right = order.total_minor == payment->amount_minor && strcmp(order.currency, payment->currency) == 0;

@@ -1,4 +1,5 @@
 /* CreatePayment: an attempt to pay an order. The amount is the order's; the key makes one attempt. */
+#include "common/base/chaos.h"
 #include "common/rpc/pb_time.h"
 #include "services/pay/handlers/views.h"
 #include "ticketflow/order/v1/order.tf.h"
@@ -75,6 +76,7 @@ static tf_code open_charge(tf_ctx *ctx, const struct provider *provider, struct 
 
     code = provider->create(ctx, &charge, &answer);
     if (code) return code;
+    TF_KILL_POINT(pay_charge_made);
     if (answer.outcome == CHARGE_UNKNOWN)
         return tf_fail(ctx, TF_PROVIDER_DOWN, "the provider does not know the charge it was to make");
 
@@ -110,6 +112,7 @@ tf_code create_payment(tf_ctx *ctx, const CreatePaymentRequest *request, CreateP
     if (!found) {
         code = store_attempt(ctx, request, provider, order, &p);
         if (code) return code;
+        TF_KILL_POINT(pay_attempt_stored);
     }
     if (strcmp(p.method, provider->method) != 0) /* a twin stored the key first */
         return tf_fail(ctx, TF_KEY_REUSED, "the key made an attempt by another method");
@@ -117,6 +120,7 @@ tf_code create_payment(tf_ctx *ctx, const CreatePaymentRequest *request, CreateP
     if (p.state == PAYMENT_STATE_CREATED) {
         code = open_charge(ctx, provider, &p);
         if (code) return code;
+        TF_KILL_POINT(pay_charge_stored);
     }
 
     response->payment = view_payment(ctx, &p);

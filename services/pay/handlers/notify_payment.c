@@ -1,5 +1,6 @@
 /* NotifyPayment: a provider's notification. Verified, stored with its effect and its event in one transaction, then
  * acknowledged. */
+#include "common/base/chaos.h"
 #include "common/base/metrics.h"
 #include "services/pay/handlers/views.h"
 
@@ -40,6 +41,7 @@ tf_code notify_payment(tf_ctx *ctx, const NotifyPaymentRequest *request, NotifyP
     code = provider->verify(ctx, request->notification, &notice);
     if (code == TF_UNAUTHENTICATED) tf_counter_add(&forged, 1);
     if (code) return code;
+    TF_KILL_POINT(pay_notice_verified);
 
     word.payment_id = notice.payment_id;
     word.answer = &notice.charge;
@@ -47,6 +49,7 @@ tf_code notify_payment(tf_ctx *ctx, const NotifyPaymentRequest *request, NotifyP
     word.size = request->notification->data.len;
     code = payment_apply(ctx, &word, &after);
     if (code) return code;
+    TF_KILL_POINT(pay_notice_stored);
 
     if (after.parked) tf_periodic_wake(pay_state(ctx)->queries); /* ask the provider's books at once */
     return acknowledge(ctx, provider, response);

@@ -1,6 +1,7 @@
 /* Payments: SQL. */
 #include "services/pay/store/payments.h"
 
+#include "common/base/chaos.h"
 #include "common/crypto/crypto.h"
 #include "common/rpc/pb_time.h"
 #include "services/pay/domain/settle.h"
@@ -462,6 +463,7 @@ static tf_code apply_in_tx(tf_pg_conn *conn, tf_ctx *ctx, void *arg)
     if (code) return code;
 
     read_row(r, 0, a->payment);
+    TF_KILL_POINT(pay_word_written);
     return TF_OK;
 }
 

@@ -1,5 +1,6 @@
 /* Unanswered payments: asked for after a while, closed at the provider when their time is over. A provider that does
  * not answer is asked again later. */
+#include "common/base/chaos.h"
 #include "common/base/log.h"
 #include "services/pay/store/payments.h"
 #include "services/pay/workers/workers.h"
@@ -21,6 +22,7 @@ static void settle_one(tf_ctx *ctx, const struct payment *p)
         code = provider->close(ctx, p->payment_id, &answer);
     else
         code = provider->query(ctx, p->payment_id, &answer);
+    TF_KILL_POINT(pay_books_answered);
     if (!code) code = payment_apply(ctx, &word, &after);
     if (code) {
         tf_log(TF_LOG_DEBUG, "payment not settled yet", "cause", ctx->error.internal, NULL);

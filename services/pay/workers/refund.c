@@ -1,4 +1,5 @@
 /* Refunds: the refund id is the idempotency key, so every doubt is answered by asking again. */
+#include "common/base/chaos.h"
 #include "common/base/log.h"
 #include "services/pay/providers/provider.h"
 #include "services/pay/store/refunds.h"
@@ -30,8 +31,10 @@ static void carry_out(tf_ctx *ctx, const struct refund *r)
         code = refund_park(ctx, r, cause);
     } else {
         code = provider->refund(ctx, r->refund_id, r->payment_id, r->amount_minor, &outcome, &cause);
+        TF_KILL_POINT(pay_refund_asked);
         if (!code) {
             code = outcome == REFUND_DONE ? refund_succeeded(ctx, r) : refund_park(ctx, r, cause);
+            TF_KILL_POINT(pay_refund_stored);
         } else if (pay_config.refund_attempts_max && r->attempts >= pay_config.refund_attempts_max) {
             tf_error_clear(ctx);
             code = refund_park(ctx, r, "the provider does not answer");
@@ -50,6 +53,7 @@ void refund_tick(tf_ctx *ctx, void *arg)
 
     (void)arg;
     if (refund_claim(ctx, ctx->clock->wall_us(ctx->clock), BATCH, &due, &n)) return;
+    if (n) TF_KILL_POINT(pay_refund_claimed);
 
     for (size_t i = 0; i < n && tf_ctx_left_us(ctx) > 0; i++)
         carry_out(ctx, &due[i]);
