@@ -10,7 +10,7 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
-enum { REQUEST_MAX = 1 << 20 };
+enum { REQUEST_MAX = 16 << 20 };
 
 static void disconnect(struct wire *w)
 {
@@ -30,7 +30,8 @@ static void finish(struct wire *w, enum call_end how)
     if (how == CALL_ANSWERED) {
         end.answer = &w->answer;
         end.body = w->in.data + w->answer.body;
-        if (!w->answer.keep_alive || w->in.size > w->answer.size) disconnect(w);
+        /* Neither what came beyond the answer nor what is left of the request may meet the next call. */
+        if (!w->answer.keep_alive || w->in.size > w->answer.size || w->sent < w->out.size) disconnect(w);
     } else {
         disconnect(w);
     }

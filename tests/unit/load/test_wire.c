@@ -270,6 +270,30 @@ static void test_big_request(void **state)
     free(request);
 }
 
+/* An answer before the request was read whole: what is left of it must not stand before the next request. */
+static void test_answer_before_the_request_is_sent(void **state)
+{
+    static const struct step steps[] = {{WHOLE, HOLD, 1000}};
+    struct script script = {steps, 1};
+    struct outcome_seen seen;
+    char *request = malloc(16 * BIG);
+    struct wire wire;
+    pthread_t thread;
+
+    (void)state;
+    assert_non_null(request);
+    memset(request, 'x', 16 * BIG);
+    assert_int_equal(pthread_create(&thread, NULL, serve, &script), 0);
+    wire_init(&wire, &loop, on_end, &seen);
+    call_with(&wire, &seen, request, 16 * BIG);
+    assert_int_equal(seen.end, CALL_ANSWERED);
+    assert_true(wire.sent < wire.out.size);
+    assert_true(wire.fd < 0);
+    pthread_join(thread, NULL);
+    wire_free(&wire);
+    free(request);
+}
+
 static void test_give_up(void **state)
 {
     static const struct step steps[] = {{NULL, HOLD, 0}};
@@ -300,6 +324,7 @@ int main(void)
         cmocka_unit_test_setup_teardown(test_nobody_listens, set_up, tear_down),
         cmocka_unit_test_setup_teardown(test_no_address, set_up, tear_down),
         cmocka_unit_test_setup_teardown(test_big_request, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(test_answer_before_the_request_is_sent, set_up, tear_down),
         cmocka_unit_test_setup_teardown(test_give_up, set_up, tear_down),
     };
 
