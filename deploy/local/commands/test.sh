@@ -1,18 +1,19 @@
 # usage: ./ticketflow test [SUITE…] [-k PATTERN] [--long]
 #
-# Runs the suites unit, integration, e2e and fuzz (all by default), on servers, ports and data of their own: a running
+# Runs the suites unit, integration, e2e, fuzz and chaos (all by default), on servers, ports and data of their own: a running
 # installation is not touched. What failed is listed with its cause before the last line, which is "N passed, N failed".
 # One more, spec, model-checks the purchase protocol (docs/spec; Java and Maven are installed for it); --long has it too.
 #   -k PATTERN   only what matches: names of programs (unit, integration, fuzz) and of models (spec), Python cases as pytest -k
 #   --long       races by the thousand, minutes of fuzzing; suite by suite when the time is short: test --long e2e
 # Environment: TF_TEST_PORT (19000), the first of their ports; TF_TEST_KEEP=yes keeps their data; TF_MAXFAIL (20), Python
-# cases that may fail before a suite gives up; TF_FUZZ_SECONDS (10; --long 300) and TF_FUZZ_SEED for each fuzzer.
+# cases that may fail before a suite gives up; TF_FUZZ_SECONDS (10; --long 300) and TF_FUZZ_SEED for each fuzzer;
+# TF_CHAOS_SEED, which a chaos run prints, draws the same again.
 
 # shellcheck shell=bash
 tf_suites=() tf_pattern=
 while [ $# -gt 0 ]; do
   case "$1" in
-  unit | integration | e2e | fuzz | spec) tf_suites+=("$1") ;;
+  unit | integration | e2e | fuzz | chaos | spec) tf_suites+=("$1") ;;
   --long) # races by the thousand, minutes of fuzzing
     export TF_LONG=1
     TF_FUZZ_SECONDS=${TF_FUZZ_SECONDS:-300}
@@ -22,11 +23,11 @@ while [ $# -gt 0 ]; do
     tf_pattern=$2
     shift
     ;;
-  *) tf_misuse "no suite '$1'; there are unit, integration, e2e, fuzz, spec" ;;
+  *) tf_misuse "no suite '$1'; there are unit, integration, e2e, fuzz, chaos, spec" ;;
   esac
   shift
 done
-[ ${#tf_suites[@]} -gt 0 ] || tf_suites=(unit integration e2e fuzz ${TF_LONG:+spec})
+[ ${#tf_suites[@]} -gt 0 ] || tf_suites=(unit integration e2e fuzz chaos ${TF_LONG:+spec})
 
 tf_passed=0 tf_failed=0 tf_faults=()
 TF_TEST_PORT=${TF_TEST_PORT:-19000}
@@ -39,7 +40,7 @@ fi
 # Nothing stays behind, however the tests end.
 tf_test_cleanup() {
   local home
-  for home in "$tf_test_home-integration" "$tf_test_home-e2e"; do
+  for home in "$tf_test_home-integration" "$tf_test_home-e2e" "$tf_test_home-chaos"; do
     [ -d "$home" ] || continue
     "$TF_BIN/tf-local" stop --home "$home" >/dev/null 2>&1 || true
     [ "${TF_TEST_KEEP:-no}" = yes ] || rm -rf "$home"
@@ -200,6 +201,12 @@ tf_suite_fuzz() {
   done
 }
 
+# Its tests start and stop the installation themselves, from the chaos build.
+tf_suite_chaos() {
+  export TF_CHAOS_HOME=$tf_test_home-chaos TF_TEST_PORT
+  tf_pytest chaos || true
+}
+
 # tests/spec/run.sh counts by itself; what passed with the same files is not run again.
 tf_suite_spec() {
   local log=$TF_ROOT/build/spec.log line
@@ -227,6 +234,11 @@ for suite in "${tf_suites[@]}"; do
     tf_build release
     tf_venv
     tf_python_contracts
+    ;;
+  chaos)
+    tf_build release # stops what a run that was cut off left behind
+    tf_build chaos
+    tf_venv
     ;;
   spec) tf_packages packages-test-long.txt ;;
   esac
