@@ -8,6 +8,7 @@ library when Redis lost its functions.
 
 import dataclasses
 import pathlib
+import re
 import sys
 
 
@@ -104,7 +105,7 @@ BY_NAME = {variant.name: variant for variant in VARIANTS}
 
 
 def edited(text, edits):
-    """The text with the edits; one that fits nowhere, or twice, is an error. Those made already stay."""
+    """The text with the edits; one that fits nowhere, or twice, is an error."""
     for old, new in edits:
         assert text.count(old) == 1, f"fits {text.count(old)} times: {old!r}"
         text = text.replace(old, new)
@@ -114,8 +115,9 @@ def edited(text, edits):
 # ---- a running installation ----
 
 
-def _function_text(database, name):
-    return database.execute("SELECT pg_get_functiondef(%s::regproc)", (name,)).fetchone()[0]
+def _function_texts(database, name):
+    """All of that name: a function may have kept an older form beside it that calls the newer."""
+    return [text for (text,) in database.execute("SELECT pg_get_functiondef(oid) FROM pg_proc WHERE proname = %s", (name,))]
 
 
 def _library_text(redis):
@@ -142,9 +144,9 @@ def apply(world, name):
             if not is_applied(variant, text):
                 redis.execute_command("FUNCTION", "LOAD", "REPLACE", edited(text, variant.edits))
     elif variant.function:
-        text = _function_text(database, variant.function)
-        if not is_applied(variant, text):
-            database.execute(edited(text, variant.edits))
+        for text in _function_texts(database, variant.function):
+            if not is_applied(variant, text):
+                database.execute(edited(text, variant.edits))
 
 
 def applied(world, name):
@@ -153,24 +155,24 @@ def applied(world, name):
     if variant.function == "library":
         with world.redis() as redis:
             return is_applied(variant, _library_text(redis))
-    return is_applied(variant, _function_text(world.database("order"), variant.function))
+    return all(is_applied(variant, text) for text in _function_texts(world.database("order"), variant.function))
 
 
 # ---- the sources ----
 
 
-def newest_source(root, function):
-    """The text that the variant edits: the library, or the last migration that makes the function, from there on to its end."""
+def newest_source(root, name):
+    """The text that the variant edits: the library, or the last body of the function that has what is edited."""
+    function = BY_NAME[name].function
     if function == "library":
         return (root / "services/order/inventory/inventory.lua").read_text()
-    heads = [f"CREATE FUNCTION {function}(", f"CREATE OR REPLACE FUNCTION {function}("]
-    for path in sorted((root / "sql/order").glob("*.sql"), reverse=True):
-        text = path.read_text()
-        starts = [text.rfind(head) for head in heads if head in text]
-        if starts:
-            body = text[max(starts) :]
-            return body[: body.index("$$;")]
-    raise AssertionError(f"no migration makes {function}")
+    bodies = [
+        body[: body.index("$$;")]
+        for path in sorted((root / "sql/order").glob("*.sql"))
+        for body in re.split(rf"^CREATE (?:OR REPLACE )?FUNCTION {function}\(", path.read_text(), flags=re.M)[1:]
+    ]
+    assert bodies, f"no migration makes {function}"
+    return max(bodies, key=lambda body: (all(old in body for old, _ in BY_NAME[name].edits), bodies.index(body)))
 
 
 def misfits(root):
@@ -181,7 +183,7 @@ def misfits(root):
     for variant in VARIANTS:
         try:
             if variant.function:
-                edited(newest_source(root, variant.function), variant.edits)
+                edited(newest_source(root, variant.name), variant.edits)
             elif variant.statements:
                 assert all(need in migrations for need in variant.needs), f"the migrations do not have {variant.needs}"
             else:
