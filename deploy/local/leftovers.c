@@ -27,7 +27,7 @@ static bool program_is(const char *pid, const char *name)
 }
 
 /* Every part runs in a directory of its own, so a process tells by its working directory whose it is. */
-pid_t leftover(struct local *l, const struct part *p)
+pid_t leftover_of(struct local *l, const struct part *p)
 {
     char directory[600], half_made[620], name[32], path[300], cwd[640];
     struct dirent *entry;
@@ -35,11 +35,12 @@ pid_t leftover(struct local *l, const struct part *p)
     DIR *proc;
 
     part_directory(l, p, directory, sizeof directory);
+    if (p->kind == SERVICE && access(directory, F_OK)) return 0; /* this instance was never started */
     snprintf(half_made, sizeof half_made, "%s" HALF_MADE, directory);
     if (p->kind == STORE)
         snprintf(name, sizeof name, "%.15s", strrchr(store_program(p), '/') + 1);
     else
-        snprintf(name, sizeof name, "tf-%.12s", p->name);
+        snprintf(name, sizeof name, "tf-%.12s", p->service);
     proc = opendir("/proc");
     while (proc && !found && (entry = readdir(proc))) {
         ssize_t n;
@@ -60,22 +61,23 @@ bool leftovers_end(struct local *l)
 {
     int64_t begun = mono_ms();
 
-    for (int i = PARTS - 1; i >= 0; i--) {
-        struct part *p = &l->parts[i];
+    for (int i = ROWS_MAX - 1; i >= 0; i--) { /* also of instances that are wanted no more */
+        struct part *p = &l->rows[i];
         bool told = false, ended = false;
         pid_t pid;
 
-        while ((pid = leftover(l, p)) != 0) {
+        if (p->kind == STORE && p->instance > 1) continue;
+        while ((pid = leftover_of(l, p)) != 0) {
             int64_t waited = mono_ms() - begun;
 
-            if (!told) say(l, "Waiting for %s (pid %d) of an earlier start to end", p->name, (int)pid);
+            if (!told) progress_say(l, "Waiting for %s (pid %d) of an earlier start to end", p->name, (int)pid);
             told = true;
             if (waited > PATIENCE_MS && !ended) {
                 kill(pid, p->kind == STORE ? store_stop_signal(p) : SIGKILL);
                 ended = true;
             }
             if (waited > LIMIT_MS) {
-                say(l, "%s (pid %d) of an earlier start does not end; stop it by hand", p->name, (int)pid);
+                progress_say(l, "%s (pid %d) of an earlier start does not end; stop it by hand", p->name, (int)pid);
                 return false;
             }
             sleep_ms(50);

@@ -10,7 +10,8 @@
 #include <sys/types.h>
 
 enum part_kind { STORE, SERVICE };
-enum part_state { PART_STOPPED, PART_STARTING, PART_RUNNING, PART_BACKOFF, PART_EXTERNAL };
+/* ABSENT: an instance that nobody wants. STOPPING: it was told to end and drains. */
+enum part_state { PART_ABSENT, PART_STOPPED, PART_STARTING, PART_RUNNING, PART_STOPPING, PART_BACKOFF, PART_EXTERNAL };
 
 enum {
 #define PART(name, kind, port, admin, settings) PART_##name,
@@ -19,38 +20,91 @@ enum {
     PARTS
 };
 
+enum {
+    INSTANCES_MAX = 8,    /* of a part */
+    INSTANCE_PORTS = 200, /* the ports of an instance lie this far behind those of the one before it */
+    PORT_HIGHEST = 190,   /* of parts.def */
+    ROWS_MAX = PARTS * INSTANCES_MAX,
+};
+
+/* A part has one process, or several: its instances. */
 struct part {
-    const char *name;
+    char name[24];       /* of the instance: "order", "order-2" … */
+    const char *service; /* of the part: "order" */
+    int which, instance; /* PART_…; 1 to INSTANCES_MAX */
     enum part_kind kind;
     int port, admin_port; /* admin 0: none */
     const char *settings; /* template, see parts.def */
     enum part_state state;
     pid_t pid;
     int64_t started_ms, restart_at_ms; /* monotonic */
+    int64_t kill_at_ms;                /* when our patience with its end, or with its leftovers, is over; 0: it was */
     int64_t since;                     /* Unix seconds */
-    int restarts, backoff_ms;
-    char version[64]; /* as its program says; "" until asked */
+    int restarts, backoff_ms;          /* after crashes */
+    char version[64];                  /* as its program says; "" until asked */
 };
 
 struct local {
     char home[512], bin[512]; /* state directory; directory of the programs */
     int base_port;
-    int64_t log_bytes; /* a log that is larger gives way to an empty one */
-    bool stores_only;  /* for tests: PostgreSQL, Redis and etcd without services */
-    struct part parts[PARTS];
+    int64_t log_bytes;          /* a log that is larger gives way to an empty one */
+    bool stores_only;           /* for tests: PostgreSQL, Redis and etcd without services */
+    struct part rows[ROWS_MAX]; /* all instances of a part side by side, also those that are absent */
+    int counts[PARTS];          /* instances that are wanted */
     const char *external_pg, *external_redis, *external_etcd; /* or NULL: ours */
     const char *const *overrides;                             /* "order.hold_floor_s=2", NULL-ended */
     FILE *progress;                                           /* where start-up is reported; NULL once it is over */
 };
 
-/* Reports a line of start-up progress. */
-void say(struct local *l, const char *format, ...) TF_PRINTF(2, 3);
+/* ---- progress.c ---- */
+/* Tells a line to whoever waits for what is being done, or to the supervisor's log when nobody does. */
+void progress_say(struct local *l, const char *format, ...) TF_PRINTF(2, 3);
+/* A line with the time in the supervisor's log. */
+void progress_note(const char *who, const char *format, ...) TF_PRINTF(2, 3);
+/* The end of a part's log, where it said why it could not go on. */
+void progress_say_log(struct local *l, const char *name);
 
 /* ---- supervisor.c ---- */
 /* The background process: starts everything, reports to progress_fd, then watches until SIGTERM. The last byte it
  * reports is one of these. */
 enum { REPORT_SERVES = 1, REPORT_RUNS_ALREADY = 2, REPORT_FAILED = 3 };
-TF_NORETURN void supervise(struct local *l, int progress_fd);
+TF_NORETURN void supervisor_run(struct local *l, int progress_fd);
+/* Tells a part to end, after what it has under way; it is STOPPED soon (killed after 15 s). */
+void supervisor_drain(struct local *l, struct part *p);
+/* Lets a part that is not running be started, at the next look around. */
+void supervisor_raise(struct local *l, struct part *p);
+/* Sets the state and writes run/status. */
+void supervisor_set_state(struct local *l, struct part *p, enum part_state state);
+
+/* ---- scale.c ---- */
+/* Reads words "PART=N" into counts, by spaces or commas; false leaves counts as they were and a sentence in error. */
+bool scale_parse(const struct local *l, const char *text, int counts[PARTS], char *error, size_t size);
+/* The counts that were kept at this home replace l->counts. What cannot be read counts as one instance each. */
+void scale_read(struct local *l);
+/* Keeps l->counts for the next start. False leaves errno. */
+bool scale_keep(const struct local *l);
+
+/* ---- rolling.c ---- */
+/* Changes of the running installation, one instance after the other; at most one change at a time. */
+bool rolling_busy(void);
+/* Begins "scale PART=N…" or "restart PART|PART-N|all…". out is taken: progress goes there, the last line is "ok" or
+ * "error …". */
+void rolling_begin(struct local *l, const char *command, FILE *out);
+/* Does what is due, without waiting. */
+void rolling_step(struct local *l);
+/* The installation is being stopped: whoever waits is told. */
+void rolling_abandon(struct local *l);
+
+/* ---- control.c ---- */
+/* The socket by which a running supervisor is told what to change (run/control, mode 600). */
+bool control_open(const struct local *l);
+/* Takes a command that has come, without waiting for one. */
+void control_serve(struct local *l);
+void control_close(const struct local *l);
+enum { COMMAND_MAX = 512 }; /* bytes of a command's line */
+/* Sends a command ("restart order") to the supervisor of the home and prints what it says until it is done; an exit
+ * status. */
+int control_send(const struct local *l, const char *command);
 
 /* ---- home.c ---- */
 /* Makes the directories, once it is clear that they may be ours; l->home becomes the real path. Raises the limit of
@@ -90,29 +144,32 @@ struct spawn {
     const char *stdin_text;  /* or NULL */
 };
 /* Child's pid, or -1. */
-pid_t spawn(const struct spawn *s);
+pid_t process_spawn(const struct spawn *s);
 /* Waits for the child up to timeout_ms; false when it still runs. */
-bool reap(pid_t pid, int timeout_ms, int *ret_status);
+bool process_reap(pid_t pid, int timeout_ms, int *ret_status);
 /* Runs to the end within timeout_ms; exit status, or -1. */
-int run(const struct spawn *s, int timeout_ms);
+int process_run(const struct spawn *s, int timeout_ms);
+/* Tells a child that lives, also one that was stopped by SIGSTOP. */
+void process_signal(pid_t pid, int signal_number);
 /* Asks with `signal`, waits up to grace_ms, then SIGKILL. Reaps. */
-void stop_pid(pid_t pid, int signal, int grace_ms);
+void process_stop(pid_t pid, int signal, int grace_ms);
 
 /* ---- logs.c ---- */
 enum { LOG_GENERATIONS = 3 }; /* kept beside the current one: part.log.1 is the youngest */
 /* Looks at every log once. */
-void logs_rotate(const struct local *l);
+void logs_rotate(struct local *l);
 
 /* ---- leftovers.c ---- */
-/* A process of this part that lives without us (after a supervisor that was killed; a backend of a PostgreSQL that
+/* A process of this instance that lives without us (after a supervisor that was killed; a backend of a PostgreSQL that
  * crashed); 0: none. */
-pid_t leftover(struct local *l, const struct part *p);
+pid_t leftover_of(struct local *l, const struct part *p);
 /* Waits until no part has one; ends those that do not go by themselves. False and a sentence when one stays. */
 bool leftovers_end(struct local *l);
 
 /* ---- ports.c ---- */
-/* Ports that somebody else holds are named, with their part and their owner. */
-bool ports_free(struct local *l);
+/* Ports that somebody else holds are named, with their part and their owner: of one instance, or of all. */
+bool ports_free(struct local *l, const struct part *p);
+bool ports_all_free(struct local *l);
 
 /* ---- probe.c ---- */
 bool probe_tcp(const char *host, const char *port);
@@ -147,7 +204,16 @@ bool stores_prepare(struct local *l);
 void store_dsn(struct local *l, const char *service, char *out, size_t size);
 
 /* ---- parts.c ---- */
+/* Fills the rows, of which l->counts are wanted. */
 void parts_init(struct local *l);
+/* The first instance of a part: of a store, the only one. */
+struct part *part_first(struct local *l, int which);
+/* Is this a part of which there may be several instances? */
+bool part_scales(int which);
+/* Name of a part, as in parts.def. */
+const char *part_service(int which);
+/* The instance behind p that is not absent, in the order of the start; of NULL the first. NULL behind the last. */
+struct part *part_next(struct local *l, const struct part *p);
 /* Child's pid, or -1. argument NULL: it serves. */
 pid_t service_start(struct local *l, struct part *p, const char *argument);
 /* This process becomes the service's program with these arguments and the environment of its installation: for its

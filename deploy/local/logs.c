@@ -84,10 +84,10 @@ static void rotate_if_large(const struct local *l, const char *name)
     if (lstat(path, &st) == 0 && S_ISREG(st.st_mode) && st.st_size > l->log_bytes) rotate(path);
 }
 
-void logs_rotate(const struct local *l)
+void logs_rotate(struct local *l)
 {
-    for (int i = 0; i < PARTS; i++)
-        rotate_if_large(l, l->parts[i].name);
+    for (struct part *p = NULL; (p = part_next(l, p));)
+        rotate_if_large(l, p->name);
     rotate_if_large(l, "supervisor");
     rotate_if_large(l, "prepare");
 }

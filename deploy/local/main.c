@@ -1,9 +1,11 @@
 /* tf-local: one installation on one machine.
  *
  *   tf-local start  --home DIR [--base-port N] [--set PART.NAME=VALUE]… [--pg DSN] [--redis ADDR] [--etcd ADDR]
- *                   [--log-bytes N] [--stores-only]
+ *                   [--log-bytes N] [--scale PART=N,…] [--stores-only]
  *   tf-local stop   --home DIR
  *   tf-local status --home DIR [--json]
+ *   tf-local scale  --home DIR PART=N…           that many instances of these parts, kept for the next start
+ *   tf-local restart --home DIR PART|PART-N|all… one instance after the other
  *   tf-local run    --home DIR [as start] SERVICE [ARGUMENT]…     the service's program in its environment
  *
  * start leaves a supervisor in the background, which restarts parts that crash (after 100 ms to 2 s, anew after 10 s
@@ -23,8 +25,9 @@
 
 enum {
     OVERRIDES_MAX = 64,
+    BASE_PORT_MAX = 65300, /* the ports of parts.def fit above */
     STOP_TIMEOUT_MS = 90000,
-    LOG_BYTES = 32 << 20, /* times four generations, times eleven logs: at most 1.4 GiB */
+    LOG_BYTES = 32 << 20, /* times four generations, times eleven logs: at most 1.4 GiB; an instance more: 128 MiB */
     LOG_BYTES_MIN = 1 << 12,
     LOG_BYTES_MAX = 1 << 30,
 };
@@ -56,7 +59,7 @@ static int start(struct local *l)
     }
     if (pid == 0) {
         close(fds[0]);
-        supervise(l, fds[1]);
+        supervisor_run(l, fds[1]);
     }
     close(fds[1]);
     supervisor_pid = pid;
@@ -114,9 +117,30 @@ static int stop(struct local *l)
 
 static int usage(void)
 {
-    fputs("usage: tf-local start|stop|status|run --home DIR [--base-port N] [--set PART.NAME=VALUE]… [--pg DSN] "
-          "[--redis ADDR] [--etcd ADDR] [--log-bytes N] [--stores-only] [--json] [SERVICE [ARGUMENT]…]\n",
+    fputs("usage: tf-local start|stop|status|scale|restart|run --home DIR [--base-port N] [--set PART.NAME=VALUE]… "
+          "[--pg DSN] "
+          "[--redis ADDR] [--etcd ADDR] [--log-bytes N] [--scale PART=N,…] [--stores-only] [--json] "
+          "[PART=N…|PART…|SERVICE [ARGUMENT]…]\n",
           stderr);
+    return 64;
+}
+
+/* Commands behind whose options words of their own follow. */
+static bool takes_words(const char *command)
+{
+    return strcmp(command, "run") == 0 || strcmp(command, "scale") == 0 || strcmp(command, "restart") == 0;
+}
+
+/* The running supervisor is told "scale order=2" or "restart order-2". */
+static int change(const struct local *l, const char *command, char **words)
+{
+    char line[COMMAND_MAX];
+    size_t n = (size_t)snprintf(line, sizeof line, "%s", command);
+
+    for (; *words && n < sizeof line; words++)
+        n += (size_t)snprintf(line + n, sizeof line - n, " %s", *words);
+    if (n < sizeof line) return control_send(l, line);
+    fputs("too many words\n", stderr);
     return 64;
 }
 
@@ -154,16 +178,18 @@ int main(int argc, char **argv)
 {
     static struct local l = {.base_port = 17000, .log_bytes = LOG_BYTES};
     static const char *overrides[OVERRIDES_MAX + 1];
-    int n_overrides = 0, service = 0; /* position of run's SERVICE */
+    int n_overrides = 0, words = 0; /* position of the command's own */
+    const char *scale = NULL;
     bool json = false;
+    char error[200];
 
     if (argc < 2) return usage();
     for (int i = 2; i < argc; i++) {
         const char *name = argv[i], *value = i + 1 < argc ? argv[i + 1] : NULL;
         int64_t number;
 
-        if (name[0] != '-' && strcmp(argv[1], "run") == 0) {
-            service = i;
+        if (name[0] != '-' && takes_words(argv[1])) {
+            words = i;
             break;
         }
         if (strcmp(name, "--json") == 0) {
@@ -179,9 +205,8 @@ int main(int argc, char **argv)
         if (strcmp(name, "--home") == 0) {
             snprintf(l.home, sizeof l.home, "%s", value);
         } else if (strcmp(name, "--base-port") == 0) {
-            /* The highest port of parts.def is 190 above. */
-            if (!tf_parse_int64(value, &number) || number < 1024 || number > 65300) {
-                fprintf(stderr, "--base-port %s: a number from 1024 to 65300\n", value);
+            if (!tf_parse_int64(value, &number) || number < 1024 || number > BASE_PORT_MAX) {
+                fprintf(stderr, "--base-port %s: a number from 1024 to %d\n", value, BASE_PORT_MAX);
                 return 64;
             }
             l.base_port = (int)number;
@@ -196,6 +221,8 @@ int main(int argc, char **argv)
                 return 64;
             }
             overrides[n_overrides++] = value;
+        } else if (strcmp(name, "--scale") == 0) {
+            scale = value;
         } else if (strcmp(name, "--pg") == 0) {
             l.external_pg = value;
         } else if (strcmp(name, "--redis") == 0) {
@@ -219,9 +246,15 @@ int main(int argc, char **argv)
     if (strcmp(argv[1], "status") == 0) return status_print(l.home, json);
     l.overrides = overrides;
     if (!find_programs(&l) || !tf_crypto_init()) return 1;
+    scale_read(&l);
+    if (scale && !scale_parse(&l, scale, l.counts, error, sizeof error)) {
+        fprintf(stderr, "--scale: %s\n", error);
+        return 64;
+    }
     parts_init(&l);
     if (strcmp(argv[1], "start") == 0) return start(&l);
     if (strcmp(argv[1], "stop") == 0) return stop(&l);
-    if (strcmp(argv[1], "run") == 0 && service) return service_become(&l, argv[service], argv + service + 1);
-    return usage();
+    if (!words) return usage();
+    if (strcmp(argv[1], "run") == 0) return service_become(&l, argv[words], argv + words + 1);
+    return change(&l, argv[1], argv + words);
 }

@@ -6,6 +6,7 @@
 #include <fcntl.h>
 #include <signal.h>
 #include <stdarg.h>
+#include <stddef.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
@@ -13,25 +14,62 @@
 
 enum { ENV_ROWS = 64, ENV_BYTES = 16384 };
 
-void parts_init(struct local *l)
-{
-    static const struct part table[PARTS] = {
+static const struct part table[PARTS] = {
 #define PART(part_name, part_kind, offset, admin, part_settings)                                                       \
-    {.name = #part_name, .kind = part_kind, .port = offset, .admin_port = admin, .settings = part_settings},
+    [PART_##part_name] = {.service = #part_name,                                                                       \
+                          .which = PART_##part_name,                                                                   \
+                          .kind = part_kind,                                                                           \
+                          .port = offset,                                                                              \
+                          .admin_port = admin,                                                                         \
+                          .settings = part_settings},
 #include "deploy/local/parts.def"
 #undef PART
-    };
+};
 
-    memcpy(l->parts, table, sizeof table);
-    for (int i = 0; i < PARTS; i++) {
-        struct part *p = &l->parts[i];
+const char *part_service(int which)
+{
+    return table[which].service;
+}
 
-        p->port += l->base_port;
-        if (p->admin_port) p->admin_port += l->base_port;
-    }
-    if (l->external_pg) l->parts[PART_pg].state = PART_EXTERNAL;
-    if (l->external_redis) l->parts[PART_redis].state = PART_EXTERNAL;
-    if (l->external_etcd) l->parts[PART_etcd].state = PART_EXTERNAL;
+/* The sandbox is somebody else's provider, with one file of books. */
+bool part_scales(int which)
+{
+    return table[which].kind == SERVICE && which != PART_sandbox;
+}
+
+struct part *part_first(struct local *l, int which)
+{
+    return &l->rows[which * INSTANCES_MAX];
+}
+
+struct part *part_next(struct local *l, const struct part *p)
+{
+    for (ptrdiff_t i = p ? p - l->rows + 1 : 0; i < ROWS_MAX; i++)
+        if (l->rows[i].state != PART_ABSENT) return &l->rows[i];
+    return NULL;
+}
+
+static void row_init(const struct local *l, struct part *p, int which, int instance)
+{
+    *p = table[which];
+    p->instance = instance;
+    p->state = instance > l->counts[which] || (l->stores_only && p->kind != STORE) ? PART_ABSENT : PART_STOPPED;
+    p->port += l->base_port + (instance - 1) * INSTANCE_PORTS;
+    if (p->admin_port) p->admin_port += l->base_port + (instance - 1) * INSTANCE_PORTS;
+    if (instance == 1)
+        snprintf(p->name, sizeof p->name, "%s", p->service);
+    else
+        snprintf(p->name, sizeof p->name, "%s-%d", p->service, instance);
+}
+
+void parts_init(struct local *l)
+{
+    for (int which = 0; which < PARTS; which++)
+        for (int instance = 1; instance <= INSTANCES_MAX; instance++)
+            row_init(l, part_first(l, which) + instance - 1, which, instance);
+    if (l->external_pg) part_first(l, PART_pg)->state = PART_EXTERNAL;
+    if (l->external_redis) part_first(l, PART_redis)->state = PART_EXTERNAL;
+    if (l->external_etcd) part_first(l, PART_etcd)->state = PART_EXTERNAL;
 }
 
 /* An environment under construction in one block; of two rows with one name the later stays. */
@@ -71,7 +109,7 @@ static void put(struct env *e, const char *name, const char *format, ...)
 static int port_of(struct local *l, const char *name, size_t n)
 {
     for (int i = 0; i < PARTS; i++)
-        if (strlen(l->parts[i].name) == n && memcmp(l->parts[i].name, name, n) == 0) return l->parts[i].port;
+        if (strlen(part_service(i)) == n && memcmp(part_service(i), name, n) == 0) return part_first(l, i)->port;
     tf_panic(__FILE__, __LINE__, "parts.def names a part that does not exist");
 }
 
@@ -113,6 +151,12 @@ static void put_own(struct local *l, struct env *e, const char *settings)
     }
 }
 
+/* Is this, of n bytes, the part whose settings are these: all parts ("*"), or all instances of this one? */
+static bool override_means(const char *name, size_t n, const struct part *p)
+{
+    return (n == 1 && name[0] == '*') || (n == strlen(p->service) && memcmp(name, p->service, n) == 0);
+}
+
 /* "order.hold_floor_s=2" for this part; "*.log_level=debug" for all. */
 static void put_overrides(struct local *l, struct env *e, const struct part *p)
 {
@@ -120,8 +164,7 @@ static void put_overrides(struct local *l, struct env *e, const struct part *p)
         const char *o = l->overrides[i], *dot = strchr(o, '.'), *eq = strchr(o, '=');
         char key[64];
 
-        if (!(o[0] == '*' || (strlen(p->name) == (size_t)(dot - o) && strncmp(o, p->name, (size_t)(dot - o)) == 0)))
-            continue;
+        if (!override_means(o, (size_t)(dot - o), p)) continue;
         snprintf(key, sizeof key, "%.*s", (int)(eq - dot - 1), dot + 1);
         put(e, key, "%s", eq + 1);
     }
@@ -141,7 +184,7 @@ static void part_program(const struct local *l, const struct part *p, char *out,
     if (p->kind == STORE)
         snprintf(out, size, "%s", store_program(p));
     else
-        snprintf(out, size, "%s/tf-%s", l->bin, p->name);
+        snprintf(out, size, "%s/tf-%s", l->bin, p->service);
 }
 
 /* What every service is told; its own settings and the operator's follow. */
@@ -151,7 +194,7 @@ static void put_common(struct local *l, struct env *e, const struct part *p)
 
     put(e, "listen", "127.0.0.1:%d", p->port);
     put(e, "admin_listen", "127.0.0.1:%d", p->admin_port);
-    put(e, "instance", "%s-1", p->name);
+    put(e, "instance", "%s", p->name);
     put(e, "internal_key_file", "%s/secrets/internal.key", l->home);
 #ifdef TF_CHAOS
     if (getenv("TF_CHAOS_FILE")) put(e, "chaos_file", "%s", getenv("TF_CHAOS_FILE")); /* common/base/chaos.h */
@@ -159,19 +202,19 @@ static void put_common(struct local *l, struct env *e, const struct part *p)
     if (l->external_redis) {
         put(e, "redis_address", "%s", l->external_redis);
     } else {
-        put(e, "redis_address", "127.0.0.1:%d", l->parts[PART_redis].port);
+        put(e, "redis_address", "127.0.0.1:%d", part_first(l, PART_redis)->port);
         put(e, "redis_password_file", "%s/secrets/" REDIS_SECRET, l->home);
     }
     if (l->external_etcd) {
         put(e, "etcd_endpoints", "%s", l->external_etcd);
     } else {
-        put(e, "etcd_endpoints", "127.0.0.1:%d", l->parts[PART_etcd].port);
+        put(e, "etcd_endpoints", "127.0.0.1:%d", part_first(l, PART_etcd)->port);
         put(e, "etcd_user", ETCD_USER);
         put(e, "etcd_password_file", "%s/secrets/" ETCD_SECRET, l->home);
     }
-    snprintf(path, sizeof path, "%s/secrets/pg-%s.password", l->home, p->name);
+    snprintf(path, sizeof path, "%s/secrets/pg-%s.password", l->home, p->service);
     if (access(path, F_OK)) return;
-    store_dsn(l, p->name, dsn, sizeof dsn);
+    store_dsn(l, p->service, dsn, sizeof dsn);
     put(e, "pg_dsn", "%s", dsn);
     put(e, "pg_password_file", "%s", path);
 }
@@ -219,7 +262,7 @@ pid_t service_start(struct local *l, struct part *p, const char *argument)
     snprintf(log, sizeof log, "%s/log/%s.log", l->home, p->name);
     if (mkdir(directory, 0700) == 0 || errno == EEXIST) {
         if (!argument) env_record(e, directory);
-        pid = spawn(&s);
+        pid = process_spawn(&s);
     }
     free(e);
     return pid;
@@ -227,8 +270,8 @@ pid_t service_start(struct local *l, struct part *p, const char *argument)
 
 int service_become(struct local *l, const char *name, char **arguments)
 {
-    for (int i = 0; i < PARTS; i++) {
-        const struct part *p = &l->parts[i];
+    for (int i = 0; i < ROWS_MAX; i++) {
+        const struct part *p = &l->rows[i];
         char program[700];
         struct env *e;
 
@@ -263,7 +306,7 @@ void part_ask_version(struct local *l, struct part *p)
     part_program(l, p, program, sizeof program);
     snprintf(path, sizeof path, "%s/run/version", l->home);
     unlink(path);
-    if (run(&s, 2000) == 0 && (f = fopen(path, "re"))) {
+    if (process_run(&s, 2000) == 0 && (f = fopen(path, "re"))) {
         size_t at = 0, n;
 
         if (!fgets(line, sizeof line, f)) line[0] = '\0';

@@ -98,21 +98,24 @@ static bool port_free(struct local *l, int port, const char *part, const char *p
 
     if (can_bind(port)) return true;
     port_owner(port, owner, sizeof owner);
-    say(l, "port %d (%s%s) is in use by %s; choose other ports with --base-port", port, part, purpose, owner);
+    progress_say(l, "port %d (%s%s) is in use by %s; choose other ports with --base-port", port, part, purpose, owner);
     return false;
 }
 
-bool ports_free(struct local *l)
+bool ports_free(struct local *l, const struct part *p)
+{
+    bool ok = port_free(l, p->port, p->name, "");
+
+    if (p->which == PART_etcd) ok &= port_free(l, p->port + 1, p->name, ", peers");
+    if (p->admin_port) ok &= port_free(l, p->admin_port, p->name, ", metrics");
+    return ok;
+}
+
+bool ports_all_free(struct local *l)
 {
     bool ok = true;
 
-    for (int i = 0; i < PARTS; i++) {
-        const struct part *p = &l->parts[i];
-
-        if (p->state == PART_EXTERNAL || (l->stores_only && p->kind != STORE)) continue;
-        ok &= port_free(l, p->port, p->name, "");
-        if (i == PART_etcd) ok &= port_free(l, p->port + 1, p->name, ", peers");
-        if (p->admin_port) ok &= port_free(l, p->admin_port, p->name, ", metrics");
-    }
+    for (struct part *p = NULL; (p = part_next(l, p));)
+        if (p->state != PART_EXTERNAL) ok &= ports_free(l, p);
     return ok;
 }

@@ -85,7 +85,7 @@ static void log_prepare(const struct spawn *s)
     close(fd);
 }
 
-pid_t spawn(const struct spawn *s)
+pid_t process_spawn(const struct spawn *s)
 {
     pid_t parent = getpid(), pid;
     int in[2];
@@ -105,7 +105,7 @@ pid_t spawn(const struct spawn *s)
     return pid;
 }
 
-bool reap(pid_t pid, int timeout_ms, int *ret_status)
+bool process_reap(pid_t pid, int timeout_ms, int *ret_status)
 {
     int64_t until = mono_ms() + timeout_ms;
 
@@ -118,28 +118,33 @@ bool reap(pid_t pid, int timeout_ms, int *ret_status)
     }
 }
 
-int run(const struct spawn *s, int timeout_ms)
+int process_run(const struct spawn *s, int timeout_ms)
 {
     int status = 0;
-    pid_t pid = spawn(s);
+    pid_t pid = process_spawn(s);
 
     if (pid < 0) return -1;
-    if (!reap(pid, timeout_ms, &status)) {
+    if (!process_reap(pid, timeout_ms, &status)) {
         kill(pid, SIGKILL);
-        reap(pid, 5000, &status);
+        process_reap(pid, 5000, &status);
         return -1;
     }
     return WIFEXITED(status) ? WEXITSTATUS(status) : -1;
 }
 
-void stop_pid(pid_t pid, int signal_number, int grace_ms)
+void process_signal(pid_t pid, int signal_number)
+{
+    kill(pid, signal_number);
+    kill(pid, SIGCONT); /* a stopped child cannot obey */
+}
+
+void process_stop(pid_t pid, int signal_number, int grace_ms)
 {
     int status;
 
     if (pid <= 0) return;
-    kill(pid, signal_number);
-    kill(pid, SIGCONT); /* a stopped child cannot obey */
-    if (reap(pid, grace_ms, &status)) return;
+    process_signal(pid, signal_number);
+    if (process_reap(pid, grace_ms, &status)) return;
     kill(pid, SIGKILL);
-    reap(pid, 5000, &status);
+    process_reap(pid, 5000, &status);
 }

@@ -63,13 +63,13 @@ bool secrets_make(struct local *l)
 
     snprintf(path, sizeof path, "%s/secrets", l->home);
     if (mkdir(path, 0700) && errno != EEXIST) {
-        say(l, "cannot make %s: %s", path, strerror(errno));
+        progress_say(l, "cannot make %s: %s", path, strerror(errno));
         return false;
     }
     for (size_t i = 0; i < TF_COUNT(secrets); i++) {
         snprintf(path, sizeof path, "%s/secrets/%s", l->home, secrets[i].name);
         if (!make_one(path, secrets[i].size, secrets[i].text)) {
-            say(l, "cannot make %s: %s", path, strerror(errno));
+            progress_say(l, "cannot make %s: %s", path, strerror(errno));
             return false;
         }
     }

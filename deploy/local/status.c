@@ -6,7 +6,8 @@
 #include <time.h>
 #include <unistd.h>
 
-static const char *const state_names[] = {"stopped", "starting", "running", "backoff", "external"};
+static const char *const state_names[] = {"absent",   "stopped", "starting", "running",
+                                          "stopping", "backoff", "external"};
 
 static void status_path(const char *home, const char *suffix, char *out, size_t size)
 {
@@ -24,10 +25,7 @@ void status_write(struct local *l)
     f = fopen(temporary, "we");
     if (!f) return;
     fprintf(f, "supervisor running %d 0 0 %lld 0 %s\n", (int)getpid(), (long long)time(NULL), TF_VERSION);
-    for (int i = 0; i < PARTS; i++) {
-        const struct part *p = &l->parts[i];
-
-        if (l->stores_only && p->kind != STORE) continue;
+    for (const struct part *p = NULL; (p = part_next(l, p));) {
         fprintf(f, "%s %s %d %d %d %lld %d %s\n", p->name, state_names[p->state], (int)p->pid,
                 p->state == PART_EXTERNAL ? 0 : p->port, p->admin_port, (long long)p->since, p->restarts,
                 p->version[0] ? p->version : "-");

@@ -28,14 +28,14 @@ static const char *pg_account(void)
 static bool make_dir(struct local *l, const char *path, const char *owner, mode_t mode)
 {
     if (mkdir(path, mode) && errno != EEXIST) {
-        say(l, "cannot make %s: %s", path, strerror(errno));
+        progress_say(l, "cannot make %s: %s", path, strerror(errno));
         return false;
     }
     if (owner && geteuid() == 0) {
         struct passwd *pw = getpwnam(owner);
 
         if (!pw || chown(path, pw->pw_uid, pw->pw_gid)) {
-            say(l, "cannot give %s to %s", path, owner);
+            progress_say(l, "cannot give %s to %s", path, owner);
             return false;
         }
     }
@@ -48,9 +48,9 @@ static bool pg_may_enter(struct local *l, const char *data)
     const char *argv[] = {"/usr/bin/test", "-w", data, NULL};
     struct spawn s = {.argv = argv, .user = pg_account(), .death_signal = SIGKILL};
 
-    if (run(&s, 5000) == 0) return true;
-    say(l, "  pg       the account %s cannot enter %s: a directory above it is closed to others",
-        pg_account() ? pg_account() : "of this user", data);
+    if (process_run(&s, 5000) == 0) return true;
+    progress_say(l, "  pg       the account %s cannot enter %s: a directory above it is closed to others",
+                 pg_account() ? pg_account() : "of this user", data);
     return false;
 }
 
@@ -69,7 +69,7 @@ static bool pg_initialise(struct local *l, const char *data, const char *log)
     int status, fd;
 
     snprintf(made, sizeof made, "%s" HALF_MADE, data);
-    if (run(&removal, 60000) || !make_dir(l, made, "postgres", 0700) || !pg_may_enter(l, made)) return false;
+    if (process_run(&removal, 60000) || !make_dir(l, made, "postgres", 0700) || !pg_may_enter(l, made)) return false;
     if (!secret_read(l, "pg-superuser.password", password, sizeof password)) return false;
     /* initdb reads the password as its own account, from a file that lives for this call only. */
     snprintf(file, sizeof file, "%s/run/pg/pw", l->home);
@@ -83,13 +83,13 @@ static bool pg_initialise(struct local *l, const char *data, const char *log)
         return false;
     }
     close(fd);
-    status = run(&s, 60000);
+    status = process_run(&s, 60000);
     unlink(file);
     if (status == 0 && rename(made, data) == 0) return true;
     if (status)
-        say(l, "PostgreSQL: initdb failed (%d), see %s", status, log);
+        progress_say(l, "PostgreSQL: initdb failed (%d), see %s", status, log);
     else
-        say(l, "cannot make %s: %s", data, strerror(errno));
+        progress_say(l, "cannot make %s: %s", data, strerror(errno));
     return false;
 }
 
@@ -98,7 +98,7 @@ static pid_t pg_start(struct local *l, struct part *p)
     char data[600], sockets[600], log[600], port[16], conf_sockets[640], version[640];
     /* clang-format off */
     const char *argv[] = {PG_BIN "/postgres", "-D", data, "-p", port, "-c", "listen_addresses=127.0.0.1", "-c", conf_sockets,
-                          "-c", "max_connections=200", "-c", "shared_buffers=128MB", "-c", "max_wal_size=2GB",
+                          "-c", "max_connections=600", "-c", "shared_buffers=128MB", "-c", "max_wal_size=2GB",
                           "-c", "autovacuum_naptime=15s", "-c", "log_min_messages=warning", "-c", "logging_collector=off",
                           "-c", "log_line_prefix=%m [%p] %u@%d ", NULL};
     /* clang-format on */
@@ -112,7 +112,7 @@ static pid_t pg_start(struct local *l, struct part *p)
     if (!make_dir(l, sockets, "postgres", 0700)) return -1;
     snprintf(version, sizeof version, "%s/PG_VERSION", data);
     if (access(version, F_OK) && !pg_initialise(l, data, log)) return -1;
-    return spawn(&s);
+    return process_spawn(&s);
 }
 
 /* Redis' settings are a file of mode 600, because the password among them must not stand on a command line. It runs in
@@ -143,10 +143,10 @@ static pid_t redis_start(struct local *l, struct part *p)
     snprintf(settings, sizeof settings, "%s/run/redis.conf", l->home);
     if (!make_dir(l, data, NULL, 0700)) return -1;
     if (!redis_configure(l, p, settings)) {
-        say(l, "cannot write %s: %s", settings, strerror(errno));
+        progress_say(l, "cannot write %s: %s", settings, strerror(errno));
         return -1;
     }
-    return spawn(&s);
+    return process_spawn(&s);
 }
 
 /* There from the moment at which etcd first served what lies in its directory. */
@@ -167,7 +167,7 @@ static bool etcd_clear_half_made(struct local *l, const char *data, const char *
     snprintf(member, sizeof member, "%s/member", data);
     if (access(marker, F_OK) == 0 && access(member, F_OK) == 0) return true;
     unlink(marker);
-    return run(&s, 60000) == 0;
+    return process_run(&s, 60000) == 0;
 }
 
 static bool etcd_note_made(const struct local *l)
@@ -198,7 +198,7 @@ static pid_t etcd_start(struct local *l, struct part *p)
     snprintf(cluster, sizeof cluster, "local=%s", peer);
     if (!etcd_clear_half_made(l, data, log)) return -1;
     if (!make_dir(l, data, NULL, 0700)) return -1;
-    return spawn(&s);
+    return process_spawn(&s);
 }
 
 void store_directory(const struct local *l, const struct part *p, char *out, size_t size)
@@ -215,19 +215,14 @@ static const struct {
     [PART_etcd] = {ETCD_SERVER, etcd_start},
 };
 
-static size_t store_index(const struct part *p)
-{
-    return strcmp(p->name, "pg") == 0 ? PART_pg : strcmp(p->name, "redis") == 0 ? PART_redis : PART_etcd;
-}
-
 const char *store_program(const struct part *p)
 {
-    return stores[store_index(p)].program;
+    return stores[p->which].program;
 }
 
 pid_t store_start(struct local *l, struct part *p)
 {
-    return stores[store_index(p)].start(l, p);
+    return stores[p->which].start(l, p);
 }
 
 /* PostgreSQL writes its state into the last line of postmaster.pid, as pg_ctl reads it. */
@@ -251,7 +246,7 @@ bool store_ready(struct local *l, struct part *p)
 {
     char password[128];
 
-    switch (store_index(p)) {
+    switch (p->which) {
     case PART_pg:
         return pg_ready(l, p);
     case PART_redis:
@@ -273,7 +268,7 @@ static bool answers(struct local *l, const char *what, const char *address)
     snprintf(host, sizeof host, "%.*s", (int)TF_MIN(strcspn(address, ","), sizeof host - 1), address);
     port = strrchr(host, ':');
     if (!port) {
-        say(l, "%s: \"%s\" is not host:port", what, address);
+        progress_say(l, "%s: \"%s\" is not host:port", what, address);
         return false;
     }
     *port++ = '\0';
@@ -281,7 +276,7 @@ static bool answers(struct local *l, const char *what, const char *address)
         if (probe_tcp(host, port)) return true;
         sleep_ms(200);
     } while (mono_ms() < until);
-    say(l, "%s at %s does not answer", what, address);
+    progress_say(l, "%s at %s does not answer", what, address);
     return false;
 }
 
@@ -293,7 +288,7 @@ bool stores_external_answer(struct local *l)
 
 int store_stop_signal(const struct part *p)
 {
-    return strcmp(p->name, "pg") == 0 ? SIGINT : SIGTERM; /* PostgreSQL: fast shutdown */
+    return p->which == PART_pg ? SIGINT : SIGTERM; /* PostgreSQL: fast shutdown */
 }
 
 /* Connection string of the role that may create roles and databases. */
@@ -302,7 +297,7 @@ static void admin_dsn(struct local *l, char *out, size_t size)
     if (l->external_pg)
         snprintf(out, size, "%s", l->external_pg);
     else
-        snprintf(out, size, "host=127.0.0.1 port=%d user=ticketflow dbname=postgres", l->parts[PART_pg].port);
+        snprintf(out, size, "host=127.0.0.1 port=%d user=ticketflow dbname=postgres", part_first(l, PART_pg)->port);
 }
 
 /* The given connection without the password, which is the administrator's and no service's. */
@@ -331,7 +326,8 @@ void store_dsn(struct local *l, const char *service, char *out, size_t size)
         snprintf(out, size, "%s dbname=tf_%s user=tf_%s", given, service, service);
         return;
     }
-    snprintf(out, size, "host=127.0.0.1 port=%d dbname=tf_%s user=tf_%s", l->parts[PART_pg].port, service, service);
+    snprintf(out, size, "host=127.0.0.1 port=%d dbname=tf_%s user=tf_%s", part_first(l, PART_pg)->port, service,
+             service);
 }
 
 bool stores_prepare(struct local *l)
@@ -364,7 +360,7 @@ bool stores_prepare(struct local *l)
             name, name, name, password, name, name, name, name);
         TF_ASSERT(n < sizeof sql);
     }
-    if (run(&s, 60000) == 0) return true;
-    say(l, "PostgreSQL: cannot make roles and databases, see %s", log);
+    if (process_run(&s, 60000) == 0) return true;
+    progress_say(l, "PostgreSQL: cannot make roles and databases, see %s", log);
     return false;
 }

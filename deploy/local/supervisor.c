@@ -6,7 +6,6 @@
 #include <fcntl.h>
 #include <poll.h>
 #include <signal.h>
-#include <stdarg.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/prctl.h>
@@ -22,9 +21,9 @@ enum {
     BACKOFF_MAX_MS = 2000,
     BACKOFF_RESET_MS = 10000,
     STOP_GRACE_MS = 15000,
+    ORPHAN_PATIENCE_MS = 5000,
     POLL_MS = 50,
     LOGS_MS = 1000,
-    LOG_LINES_SHOWN = 3,
 };
 
 static volatile sig_atomic_t stop_asked;
@@ -33,18 +32,6 @@ static void on_stop(int signal_number)
 {
     (void)signal_number;
     stop_asked = 1;
-}
-
-void say(struct local *l, const char *format, ...)
-{
-    FILE *out = l->progress ? l->progress : stderr;
-    va_list args;
-
-    va_start(args, format);
-    vfprintf(out, format, args);
-    va_end(args);
-    fputc('\n', out);
-    fflush(out);
 }
 
 /* Asked to stop, or nobody reads the progress of the start any more. */
@@ -56,7 +43,7 @@ static bool given_up(struct local *l)
     return stop_asked != 0;
 }
 
-static void set_state(struct local *l, struct part *p, enum part_state state)
+void supervisor_set_state(struct local *l, struct part *p, enum part_state state)
 {
     p->state = state;
     p->since = time(NULL);
@@ -71,7 +58,7 @@ static bool start_part(struct local *l, struct part *p)
         p->pid = 0;
         return false;
     }
-    set_state(l, p, PART_STARTING);
+    supervisor_set_state(l, p, PART_STARTING);
     part_ask_version(l, p); /* while it starts */
     return true;
 }
@@ -81,33 +68,14 @@ static bool ready(struct local *l, struct part *p)
     return p->kind == STORE ? store_ready(l, p) : service_ready(p);
 }
 
+static int stop_signal(const struct part *p)
+{
+    return p->kind == STORE ? store_stop_signal(p) : SIGTERM;
+}
+
 static int exit_number(int status)
 {
     return WIFEXITED(status) ? WEXITSTATUS(status) : 128 + WTERMSIG(status);
-}
-
-/* The end of a part's log, where it said why it could not go on. */
-static void show_log(struct local *l, const char *name)
-{
-    char path[600], bytes[4096];
-    size_t n, at;
-    FILE *f;
-
-    snprintf(path, sizeof path, "%s/log/%s.log", l->home, name);
-    f = fopen(path, "re");
-    if (!f) return;
-    if (fseek(f, -(long)(sizeof bytes - 1), SEEK_END)) rewind(f);
-    n = fread(bytes, 1, sizeof bytes - 1, f);
-    fclose(f);
-    while (n > 0 && bytes[n - 1] == '\n')
-        n--;
-    bytes[n] = '\0';
-    at = n;
-    for (int lines = 0; at > 0; at--)
-        if (bytes[at - 1] == '\n' && ++lines == LOG_LINES_SHOWN) break;
-    say(l, "  the end of %s:", path);
-    for (char *save, *line = strtok_r(bytes + at, "\n", &save); line; line = strtok_r(NULL, "\n", &save))
-        say(l, "    %s", line);
 }
 
 /* Waits until every part of the kind serves. Parts start side by side; one that dies fails the start. */
@@ -118,22 +86,22 @@ static bool wait_ready(struct local *l, enum part_kind kind)
     for (;;) {
         const struct part *waiting = NULL;
 
-        for (int i = 0; i < PARTS; i++) {
-            struct part *p = &l->parts[i];
+        for (struct part *p = NULL; (p = part_next(l, p));) {
             int status;
 
             if (p->kind != kind || p->state != PART_STARTING) continue;
             if (waitpid(p->pid, &status, WNOHANG) == p->pid) {
                 p->pid = 0;
-                set_state(l, p, PART_STOPPED);
+                supervisor_set_state(l, p, PART_STOPPED);
                 if (given_up(l)) return false;
-                say(l, "  %-8s stopped during its start (status %d)", p->name, exit_number(status));
-                show_log(l, p->name);
+                progress_say(l, "  %-9s stopped during its start (status %d)", p->name, exit_number(status));
+                progress_say_log(l, p->name);
                 return false;
             }
             if (ready(l, p)) {
-                set_state(l, p, PART_RUNNING);
-                say(l, "  %-8s serves on 127.0.0.1:%d  (%d ms)", p->name, p->port, (int)(mono_ms() - p->started_ms));
+                supervisor_set_state(l, p, PART_RUNNING);
+                progress_say(l, "  %-9s serves on 127.0.0.1:%d  (%d ms)", p->name, p->port,
+                             (int)(mono_ms() - p->started_ms));
             } else {
                 waiting = p;
             }
@@ -141,8 +109,8 @@ static bool wait_ready(struct local *l, enum part_kind kind)
         if (!waiting) return true;
         if (given_up(l)) return false;
         if (mono_ms() > until) {
-            say(l, "  %-8s is not ready after %d s", waiting->name, READY_TIMEOUT_MS / 1000);
-            show_log(l, waiting->name);
+            progress_say(l, "  %-9s is not ready after %d s", waiting->name, READY_TIMEOUT_MS / 1000);
+            progress_say_log(l, waiting->name);
             return false;
         }
         sleep_ms(10);
@@ -151,13 +119,11 @@ static bool wait_ready(struct local *l, enum part_kind kind)
 
 static bool start_kind(struct local *l, enum part_kind kind)
 {
-    for (int i = 0; i < PARTS; i++) {
-        struct part *p = &l->parts[i];
-
+    for (struct part *p = NULL; (p = part_next(l, p));) {
         if (p->kind != kind || p->state == PART_EXTERNAL) continue;
         if (!start_part(l, p)) {
-            say(l, "  %-8s cannot be started", p->name);
-            show_log(l, p->name);
+            progress_say(l, "  %-9s cannot be started", p->name);
+            progress_say_log(l, p->name);
             return false;
         }
     }
@@ -172,10 +138,10 @@ static bool migrate(struct local *l)
     bool ok = true;
 
     for (int i = 0; i < PARTS; i++) {
-        struct part *p = &l->parts[i];
+        struct part *p = part_first(l, i);
         char path[700];
 
-        snprintf(path, sizeof path, "%s/secrets/pg-%s.password", l->home, p->name);
+        snprintf(path, sizeof path, "%s/secrets/pg-%s.password", l->home, p->service);
         if (p->kind == SERVICE && access(path, F_OK) == 0) pids[i] = service_start(l, p, "--migrate");
     }
     for (int i = 0; i < PARTS; i++) {
@@ -183,113 +149,175 @@ static bool migrate(struct local *l)
         bool ended = pids[i] <= 0;
 
         while (!ended && mono_ms() < until && !given_up(l))
-            ended = reap(pids[i], POLL_MS, &status);
-        if (!ended) stop_pid(pids[i], SIGTERM, STOP_GRACE_MS);
+            ended = process_reap(pids[i], POLL_MS, &status);
+        if (!ended) process_stop(pids[i], SIGTERM, STOP_GRACE_MS);
         if (ended && pids[i] >= 0 && status == 0) continue;
         ok = false;
         if (given_up(l)) continue;
-        say(l, "  %-8s %s", l->parts[i].name, ended ? "migrations failed" : "migrations are not done after 10 minutes");
-        show_log(l, l->parts[i].name);
+        progress_say(l, "  %-9s %s", part_service(i),
+                     ended ? "migrations failed" : "migrations are not done after 10 minutes");
+        progress_say_log(l, part_service(i));
     }
     return ok;
 }
 
-/* Services in reverse order one after the other (callers before callees), then the stores. */
+/* Services in reverse order one after the other (callers before callees), then the stores; the instances of a part side
+ * by side. */
 static void stop_all(struct local *l)
 {
-    for (int i = PARTS - 1; i >= 0; i--) {
-        struct part *p = &l->parts[i];
+    for (int which = PARTS - 1; which >= 0; which--) {
+        struct part *first = part_first(l, which);
 
-        if (p->state == PART_EXTERNAL) continue;
-        stop_pid(p->pid, p->kind == STORE ? store_stop_signal(p) : SIGTERM, STOP_GRACE_MS);
-        p->pid = 0;
-        set_state(l, p, PART_STOPPED);
+        for (struct part *p = first; p < first + INSTANCES_MAX; p++)
+            if (p->pid > 0) process_signal(p->pid, stop_signal(p));
+        for (struct part *p = first; p < first + INSTANCES_MAX; p++) {
+            if (p->state == PART_ABSENT || p->state == PART_EXTERNAL) continue;
+            process_stop(p->pid, stop_signal(p), STOP_GRACE_MS);
+            p->pid = 0;
+            supervisor_set_state(l, p, PART_STOPPED);
+        }
     }
 }
 
 /* The last moment of a start: parts that serve are found by each other. */
 static bool wait_connected(struct local *l)
 {
-    const struct part *gateway = &l->parts[PART_gateway];
+    int64_t until = mono_ms() + CONNECTED_TIMEOUT_MS;
+    const struct part *first = part_first(l, PART_gateway);
 
-    for (int64_t until = mono_ms() + CONNECTED_TIMEOUT_MS; mono_ms() < until && !given_up(l); sleep_ms(10))
-        if (probe_http(gateway->port, "/v1/programs", NULL)) return true;
-    if (given_up(l)) return false;
-    say(l, "  %-8s does not reach program", gateway->name);
-    show_log(l, gateway->name);
-    return false;
+    for (const struct part *gateway = first; gateway < first + INSTANCES_MAX; gateway++) {
+        bool reaches = gateway->state == PART_ABSENT;
+
+        while (!reaches && mono_ms() < until && !given_up(l)) {
+            reaches = probe_http(gateway->port, "/v1/programs", NULL);
+            if (!reaches) sleep_ms(10);
+        }
+        if (given_up(l)) return false;
+        if (reaches) continue;
+        progress_say(l, "  %-9s does not reach program", gateway->name);
+        progress_say_log(l, gateway->name);
+        return false;
+    }
+    return true;
 }
 
 static bool start_all(struct local *l)
 {
     int64_t begun = mono_ms();
 
-    if (!leftovers_end(l) || !ports_free(l) || !secrets_make(l) || given_up(l)) return false;
+    if (!leftovers_end(l) || !ports_all_free(l) || !secrets_make(l) || given_up(l)) return false;
     if (!stores_external_answer(l)) return false;
-    if (!l->external_pg || !l->external_redis || !l->external_etcd) say(l, "Starting the stores");
+    if (!l->external_pg || !l->external_redis || !l->external_etcd) progress_say(l, "Starting the stores");
     if (!start_kind(l, STORE)) return false;
     if (l->stores_only) return true;
     if (!stores_prepare(l) || given_up(l)) return false;
-    say(l, "Migrating the databases");
+    progress_say(l, "Migrating the databases");
     if (!migrate(l)) return false;
-    say(l, "Starting the services");
+    progress_say(l, "Starting the services");
     if (!start_kind(l, SERVICE) || !wait_connected(l)) return false;
-    say(l, "All parts serve after %.1f s.", (double)(mono_ms() - begun) / 1000);
+    progress_say(l, "All parts serve after %.1f s.", (double)(mono_ms() - begun) / 1000);
     return true;
 }
 
-static void note(const struct part *p, const char *format, ...) TF_PRINTF(2, 3);
-static void note(const struct part *p, const char *format, ...)
-{
-    time_t now = time(NULL);
-    struct tm utc;
-    va_list args;
-
-    gmtime_r(&now, &utc);
-    fprintf(stderr, "%04d-%02d-%02dT%02d:%02d:%02dZ %s ", utc.tm_year + 1900, utc.tm_mon + 1, utc.tm_mday, utc.tm_hour,
-            utc.tm_min, utc.tm_sec, p->name);
-    va_start(args, format);
-    vfprintf(stderr, format, args);
-    va_end(args);
-    fputc('\n', stderr);
-}
-
-/* A child ended: plan its restart. */
+/* A child ended: as it was told, or its restart is planned. */
 static void child_ended(struct local *l, pid_t pid, int status)
 {
-    for (int i = 0; i < PARTS; i++) {
-        struct part *p = &l->parts[i];
+    for (struct part *p = NULL; (p = part_next(l, p));) {
         int64_t now = mono_ms();
 
         if (p->pid != pid) continue;
+        if (p->state == PART_STOPPING) {
+            progress_note(p->name, "(pid %d) ended with status %d, as it was told", (int)pid, exit_number(status));
+            p->pid = 0;
+            p->backoff_ms = 0;
+            supervisor_set_state(l, p, PART_STOPPED);
+            return;
+        }
         if (now - p->started_ms > BACKOFF_RESET_MS || p->backoff_ms == 0)
             p->backoff_ms = BACKOFF_MIN_MS;
         else
             p->backoff_ms = TF_MIN(p->backoff_ms * 2, BACKOFF_MAX_MS);
-        note(p, "(pid %d) ended with status %d; again in %d ms", (int)pid, exit_number(status), p->backoff_ms);
+        progress_note(p->name, "(pid %d) ended with status %d; again in %d ms", (int)pid, exit_number(status),
+                      p->backoff_ms);
         p->pid = 0;
         p->restart_at_ms = now + p->backoff_ms;
+        p->kill_at_ms = 0;
         p->restarts++;
-        set_state(l, p, PART_BACKOFF);
+        supervisor_set_state(l, p, PART_BACKOFF);
         return;
     }
 }
 
-/* What the crashed server left must go first: PostgreSQL refuses to start beside a backend of its former self. */
+/* What the crashed server left must go first: PostgreSQL refuses to start beside a backend of its former self. Those
+ * end by themselves, unless they are busy or were stopped. */
+static bool leftovers_gone(struct local *l, struct part *p)
+{
+    pid_t old = leftover_of(l, p);
+
+    if (!old) return true;
+    p->restart_at_ms = mono_ms() + BACKOFF_MIN_MS;
+    if (!p->kill_at_ms) {
+        p->kill_at_ms = mono_ms() + ORPHAN_PATIENCE_MS;
+        progress_note(p->name, "waits for what it left (pid %d)", (int)old);
+    } else if (mono_ms() > p->kill_at_ms) {
+        progress_note(p->name, "(pid %d) was left and does not end; it is killed", (int)old);
+        kill(old, SIGKILL);
+    }
+    return false;
+}
+
 static void restart_part(struct local *l, struct part *p)
 {
-    pid_t old = leftover(l, p);
-
-    if (old) {
-        p->restart_at_ms = mono_ms() + BACKOFF_MIN_MS;
-        return;
-    }
+    if (!leftovers_gone(l, p)) return;
+    p->kill_at_ms = 0;
     if (start_part(l, p)) {
-        note(p, "started again (pid %d)", (int)p->pid);
+        progress_note(p->name, "started (pid %d)", (int)p->pid);
         return;
     }
-    note(p, "cannot be started: %s", strerror(errno));
+    progress_note(p->name, "cannot be started: %s", strerror(errno));
     p->restart_at_ms = mono_ms() + BACKOFF_MAX_MS;
+}
+
+void supervisor_drain(struct local *l, struct part *p)
+{
+    p->kill_at_ms = mono_ms() + STOP_GRACE_MS;
+    if (p->pid <= 0) { /* it crashed, and its restart is called off */
+        supervisor_set_state(l, p, PART_STOPPED);
+        return;
+    }
+    supervisor_set_state(l, p, PART_STOPPING);
+    process_signal(p->pid, stop_signal(p));
+}
+
+void supervisor_raise(struct local *l, struct part *p)
+{
+    p->restart_at_ms = mono_ms();
+    p->backoff_ms = 0;
+    p->kill_at_ms = 0;
+    supervisor_set_state(l, p, PART_BACKOFF);
+}
+
+/* What is due for one instance. */
+static void look_at(struct local *l, struct part *p)
+{
+    int64_t now = mono_ms();
+
+    switch (p->state) {
+    case PART_BACKOFF:
+        if (now >= p->restart_at_ms) restart_part(l, p);
+        break;
+    case PART_STARTING:
+        if (ready(l, p)) supervisor_set_state(l, p, PART_RUNNING);
+        break;
+    case PART_STOPPING:
+        if (!p->kill_at_ms || now < p->kill_at_ms) break;
+        progress_note(p->name, "(pid %d) did not end within %d s and is killed", (int)p->pid, STOP_GRACE_MS / 1000);
+        p->kill_at_ms = 0;
+        process_signal(p->pid, SIGKILL);
+        break;
+    default:
+        break;
+    }
 }
 
 static void watch(struct local *l)
@@ -302,14 +330,10 @@ static void watch(struct local *l)
 
         while ((pid = waitpid(-1, &status, WNOHANG)) > 0)
             child_ended(l, pid, status);
-        for (int i = 0; i < PARTS; i++) {
-            struct part *p = &l->parts[i];
-
-            if (p->state == PART_BACKOFF && mono_ms() >= p->restart_at_ms)
-                restart_part(l, p);
-            else if (p->state == PART_STARTING && ready(l, p))
-                set_state(l, p, PART_RUNNING);
-        }
+        for (struct part *p = NULL; (p = part_next(l, p));)
+            look_at(l, p);
+        control_serve(l);
+        rolling_step(l);
         if (mono_ms() >= logs_at) {
             logs_rotate(l);
             logs_at = mono_ms() + LOGS_MS;
@@ -337,7 +361,7 @@ static void go_to_background(struct local *l)
     if (chdir("/")) perror("/");
 }
 
-TF_NORETURN void supervise(struct local *l, int progress_fd)
+TF_NORETURN void supervisor_run(struct local *l, int progress_fd)
 {
     bool ok;
 
@@ -355,9 +379,14 @@ TF_NORETURN void supervise(struct local *l, int progress_fd)
         _exit(1);
     }
     go_to_background(l);
+    if (!scale_keep(l)) fprintf(stderr, "the number of instances is not kept: %s\n", strerror(errno));
     l->progress = fdopen(progress_fd, "w");
     TF_ASSERT(l->progress);
     ok = start_all(l) && !given_up(l);
+    if (ok && !control_open(l)) {
+        progress_say(l, "cannot listen for commands in %s/run: %s", l->home, strerror(errno));
+        ok = false;
+    }
     if (ok) {
         fprintf(l->progress, "%c", REPORT_SERVES);
         ok = fflush(l->progress) == 0; /* else whoever asked for the start is gone */
@@ -371,6 +400,8 @@ TF_NORETURN void supervise(struct local *l, int progress_fd)
     }
     fclose(TF_TAKE(l->progress));
     watch(l);
+    control_close(l);
+    rolling_abandon(l);
     stop_all(l);
     status_forget(l);
     _exit(0);

@@ -11,7 +11,7 @@ import pytest
 
 from conftest import ROOT
 
-COMMANDS = ["up", "down", "status", "logs", "import", "demo", "check", "test", "bench", "load", "service", "docs", "help"]
+COMMANDS = ["up", "down", "status", "logs", "scale", "restart", "import", "demo", "check", "test", "bench", "load", "service", "docs", "help"]
 
 
 def ticketflow(*arguments, root=ROOT, **environment):
@@ -59,6 +59,12 @@ def test_an_unknown_option_changes_nothing_and_is_named(command, tmp_path):
         (["up", "--set"], "PART.NAME=VALUE"),
         (["up", "--base-port", "http"], "base port 'http'"),
         (["down", "now"], "'now'"),
+        (["scale"], "PART=N"),
+        (["scale", "order"], "'order'"),
+        (["scale", "order=two"], "'order=two'"),
+        (["up", "--scale"], "PART=N"),
+        (["restart"], "PART"),
+        (["restart", "../order"], "'../order'"),
     ],
 )
 def test_a_faulty_command_line_is_named(arguments, word):
@@ -70,6 +76,7 @@ def test_a_home_without_installation_is_told(tmp_path):
     home = {"TF_HOME": str(tmp_path / "a home")}
     assert ticketflow("status", **home)[:2] == (3, "TicketFlow is not running.\n")
     assert ticketflow("down", **home)[:2] == (0, "TicketFlow is not running.\n")
+    assert ticketflow("scale", "order=2", **home)[:2] == ticketflow("restart", "all", **home)[:2] == (3, "TicketFlow is not running.\n")
     for command in (["logs"], ["check"], ["demo"], ["import", str(ROOT / "README.md")], ["service", "order", "--help"]):
         code, _, fault = ticketflow(*command, **home)
         assert code == 1 and fault.startswith("ticketflow: ") and len(fault.splitlines()) == 1, fault

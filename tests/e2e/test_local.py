@@ -464,6 +464,23 @@ def test_a_part_that_crashes_is_restarted(whole, part):
     assert set(others.values()) == {"running"}, others
 
 
+def test_what_a_crashed_postgresql_left_is_waited_for_and_ended(whole):
+    password = pathlib.Path(whole, "secrets", "pg-superuser.password").read_text().strip()
+    log = pathlib.Path(whole, "log", "pg.log")
+    with psycopg.connect(host="127.0.0.1", port=WHOLE_PORT + PORTS["pg"], user="ticketflow", password=password, dbname="postgres") as connection:
+        backend, before, at = connection.info.backend_pid, status(whole)["pg"], log.stat().st_size
+        os.kill(backend, signal.SIGSTOP)
+        os.kill(before["pid"], signal.SIGKILL)
+        until(lambda: status(whole)["pg"]["state"] == "backoff", what="the crash is seen")
+        time.sleep(2)
+        assert status(whole)["pg"]["state"] == "backoff", "no server is started beside what the old one left"
+        until(lambda: (row := status(whole)["pg"])["state"] == "running" and row["pid"] != before["pid"], timeout=20, what="pg again")
+        assert not pathlib.Path(f"/proc/{backend}").exists()
+        assert status(whole)["pg"]["restarts"] == before["restarts"] + 1
+        assert "pre-existing shared memory" not in log.read_bytes()[at:].decode()
+    until(lambda: serves(WHOLE_PORT), timeout=20, what="serving again")
+
+
 def test_a_part_that_crashes_again_and_again_is_seen(tmp_path):
     for program in BIN.glob("tf-*"):
         (tmp_path / program.name).symlink_to(program)

@@ -16,6 +16,8 @@ usage: ./ticketflow COMMAND [ARGUMENT…]
   down [--wipe]        stop everything; --wipe also deletes data and secrets
   status [--json]      each part: state, pid, address, memory, version
   logs [-f] [PART]     the end of the logs; -f follows
+  scale PART=N…        that many instances of a service or of the gateway
+  restart PART…|all    replace processes one after the other, while the others serve
   import FILE          put an organiser's file on offer (docs/import-format.md)
   demo                 a purchase, each request and answer printed
   check [--json]       compare PostgreSQL, Redis and the provider's books

@@ -1,13 +1,14 @@
 # usage: ./ticketflow logs [-f] [PART]
 #
-# Prints the end of the logs, of one part or of all. -f (--follow) goes on printing what is added, until Ctrl-C.
+# Prints the end of the logs, of one part (order; its second instance: order-2) or of all. -f (--follow) goes on printing
+# what is added, until Ctrl-C.
 
 # shellcheck shell=bash
 tf_follow=() tf_part=
 while [ $# -gt 0 ]; do
   case "$1" in
   -f | --follow) tf_follow=(-F) ;;
-  -* | *[!a-z]*) tf_misuse "unknown argument '$1'" ;;
+  -* | *[!a-z0-9-]*) tf_misuse "unknown argument '$1'" ;;
   *) tf_part=$1 ;;
   esac
   shift

@@ -5,6 +5,7 @@
 #   --home DIR               state of the installation (TF_HOME)
 #   --base-port N            first of its ports, 1024 to 65300 (TF_BASE_PORT, 17000); the gateway listens on it plus 80
 #   --set PART.NAME=VALUE    a setting of a service, or of all with * as PART; see ./ticketflow service NAME --help
+#   --scale PART=N,…         that many instances of these parts, as ./ticketflow scale does later
 #   --pg "host=… port=… user=… dbname=… password=…", --redis HOST:PORT, --etcd HOST:PORT
 #                            servers of your own, each for itself; then no demo catalogue and no self-check
 #   --log-bytes N            a log that is larger (32 MiB) gives way; three older ones are kept
@@ -27,6 +28,11 @@ while [ $# -gt 0 ]; do
     ;;
   --set)
     [ $# -gt 1 ] || tf_misuse "--set needs PART.NAME=VALUE"
+    tf_up_args+=("$1" "$2")
+    shift 2
+    ;;
+  --scale)
+    [ $# -gt 1 ] || tf_misuse "--scale needs PART=N"
     tf_up_args+=("$1" "$2")
     shift 2
     ;;
