@@ -16,7 +16,7 @@ static const struct tf_setting settings[] = {
 int main(int argc, char **argv)
 {
     static const struct tf_rpc_service *const services[] = {&order_service, NULL};
-    static const char *const callees[] = {"user", "program", NULL};
+    static const char *const callees[] = {"user", "program", "pay", NULL};
     static const struct tf_service service = {
         .name = "order",
         .purpose = "availability, holds, orders and tickets",

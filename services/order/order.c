@@ -1,6 +1,7 @@
 /* Start and stop of order's own parts, in order and in reverse. */
 #include "services/order/order.h"
 
+#include "common/chassis/history.h"
 #include "services/order/clients/attendees.h"
 #include "services/order/commit/commit.h"
 #include "services/order/config.h"
@@ -35,6 +36,12 @@ static tf_code read_ticket_key(tf_ctx *ctx)
     tf_sign_keypair(seed, &process.ticket_key, &process.ticket_public);
     tf_wipe(seed, sizeof(seed));
     return TF_OK;
+}
+
+static void history_tick(tf_ctx *ctx, void *arg)
+{
+    (void)arg;
+    tf_history_keep(ctx, ctx->app, order_config.history_days);
 }
 
 tf_code order_start(tf_app *app, const char **ret_error)
@@ -75,6 +82,13 @@ tf_code order_start(tf_app *app, const char **ret_error)
             snprintf(error, sizeof(error), "no thread for show offers");
         }
     }
+    if (!code) {
+        process.history = tf_periodic_start(app, "history", (int)order_config.history_interval_ms, history_tick, NULL);
+        if (!process.history) {
+            code = TF_INTERNAL;
+            snprintf(error, sizeof(error), "no thread for the history");
+        }
+    }
     if (code) *ret_error = error;
     return code;
 }
@@ -82,6 +96,7 @@ tf_code order_start(tf_app *app, const char **ret_error)
 void order_stop(tf_app *app)
 {
     (void)app;
+    tf_periodic_stop(TF_TAKE(process.history));
     tf_periodic_stop(TF_TAKE(process.offers));
     settle_stop();
     inventory_stop();

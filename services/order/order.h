@@ -11,7 +11,8 @@ struct order_process {
     struct tf_sign_key ticket_key;
     struct tf_sign_public ticket_public; /* number: order_config.ticket_key_id */
     struct attendee_cache *attendees;
-    tf_periodic *offers; /* tells what buyers can do with shows (events/offers.h) */
+    tf_periodic *history; /* drops what is too old of it */
+    tf_periodic *offers;  /* tells what buyers can do with shows (events/offers.h) */
 };
 
 /* For struct tf_service. */

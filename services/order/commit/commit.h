@@ -31,7 +31,7 @@ struct new_order {
     int64_t total_minor;
     bool adjacent;
     int hold_seconds, pay_margin_seconds; /* the database computes release_at and pay_by_at from its clock */
-    const char *trace;                    /* request id, for the timeline */
+    const char *trace;                    /* who made it (domain/trace.h) */
     const struct new_ticket *tickets;     /* by place_no ascending */
     int n_tickets;
     struct tf_pg_bytes created_event; /* envelope of order.created */

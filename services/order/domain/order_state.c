@@ -13,6 +13,27 @@ bool order_visible(const struct tf_identity *identity, int64_t user_id, int64_t 
     return operates_for(identity, TF_ROLE_ORGANISER_ADMIN, organiser_id);
 }
 
+const char *order_state_name(int order_state)
+{
+    static const char *const names[] = {[ORDER_STATE_PENDING_PAYMENT] = "PENDING_PAYMENT",
+                                        [ORDER_STATE_PAID] = "PAID",
+                                        [ORDER_STATE_PARTIALLY_REFUNDED] = "PARTIALLY_REFUNDED",
+                                        [ORDER_STATE_REFUNDED] = "REFUNDED",
+                                        [ORDER_STATE_CANCELLED] = "CANCELLED"};
+
+    return order_state > 0 && (size_t)order_state < TF_COUNT(names) ? names[order_state] : "UNKNOWN";
+}
+
+const char *cancel_reason_name(int cancel_reason)
+{
+    static const char *const names[] = {[CANCEL_REASON_USER] = "USER",
+                                        [CANCEL_REASON_EXPIRED] = "EXPIRED",
+                                        [CANCEL_REASON_OPERATOR] = "OPERATOR",
+                                        [CANCEL_REASON_CONFLICT] = "CONFLICT"};
+
+    return cancel_reason > 0 && (size_t)cancel_reason < TF_COUNT(names) ? names[cancel_reason] : "UNKNOWN";
+}
+
 bool order_admits(int order_state)
 {
     return order_state == ORDER_STATE_PAID || order_state == ORDER_STATE_PARTIALLY_REFUNDED;

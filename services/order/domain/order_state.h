@@ -18,6 +18,9 @@ bool order_visible(const struct tf_identity *identity, int64_t user_id, int64_t 
 /* ---- what ----------------------------------------------------------------------------------------------------------
  */
 
+/* "PENDING_PAYMENT", "EXPIRED": the names of the contract without their prefix; "UNKNOWN". */
+const char *order_state_name(int order_state);
+const char *cancel_reason_name(int cancel_reason);
 /* Live and not refunded as a whole: tickets admit. */
 bool order_admits(int order_state);
 TicketState ticket_state(int order_state, bool live, bool used);

@@ -2,8 +2,11 @@
 #include "services/order/events/order_event.h"
 
 #include "common/base/id.h"
+#include "common/chassis/history.h"
 #include "common/chassis/service.h"
 #include "common/rpc/pb_time.h"
+#include "services/order/domain/order_state.h"
+#include "services/order/order.h"
 #include "ticketflow/order/v1/events.tf.h"
 
 static const char topic[] = "order";
@@ -47,6 +50,42 @@ static OrderChanged changed_of(tf_ctx *ctx, const struct order_row *order)
     return changed;
 }
 
+/* The event's entry in the order's history. */
+static tf_code note(tf_pg_conn *conn, tf_ctx *ctx, const struct tf_event *event, const char *const *facts)
+{
+    return tf_history_put(ctx, conn,
+                          &(struct tf_history){.order_no = event->aggregate_id,
+                                               .event_id = event->event_id,
+                                               .told = true,
+                                               .kind = event->type,
+                                               .at = order_now(ctx),
+                                               .facts = facts});
+}
+
+/* Who asked for it: nobody when pay's event or a timer did. */
+static const char *asker(tf_ctx *ctx)
+{
+    return ctx->identity.user_id ? tf_history_int(ctx, ctx->identity.user_id) : NULL;
+}
+
+static tf_code note_change(tf_pg_conn *conn, tf_ctx *ctx, const struct tf_event *event, const struct order_row *order)
+{
+    bool cancelled = order->state == ORDER_STATE_CANCELLED;
+    const char *facts[] = {"reason",
+                           cancelled ? cancel_reason_name(order->cancel_reason) : NULL,
+                           "payment_id",
+                           order->payment_id ? tf_history_int(ctx, order->payment_id) : NULL,
+                           "amount_minor",
+                           cancelled ? NULL : tf_history_int(ctx, order->total_minor),
+                           "currency",
+                           cancelled ? NULL : order->currency,
+                           "by_user_id",
+                           asker(ctx),
+                           NULL};
+
+    return note(conn, ctx, event, facts);
+}
+
 tf_code order_event_put(tf_pg_conn *conn, tf_ctx *ctx, const char *type, const struct order_row *order)
 {
     OrderChanged changed = changed_of(ctx, order);
@@ -56,7 +95,8 @@ tf_code order_event_put(tf_pg_conn *conn, tf_ctx *ctx, const char *type, const s
     code = describe(ctx, type, order->order_no, order->organiser_id, &changed.base, &event);
     if (code) return code;
 
-    return tf_outbox_put(ctx, conn, &event);
+    code = tf_outbox_put(ctx, conn, &event);
+    return code ? code : note_change(conn, ctx, &event, order);
 }
 
 static tf_code pack(tf_ctx *ctx, const char *type, const struct order_row *order, tf_time now, int64_t *ret_event_id,
@@ -85,6 +125,28 @@ tf_code order_event_cancelled(tf_ctx *ctx, const struct order_row *order, tf_tim
     return pack(ctx, EVENT_ORDER_CANCELLED, order, now, ret_event_id, ret_envelope);
 }
 
+static tf_code note_refund(tf_pg_conn *conn, tf_ctx *ctx, const struct tf_event *event,
+                           const struct refund_request *refund)
+{
+    const char *facts[] = {"refund_id",
+                           tf_history_int(ctx, refund->refund_id),
+                           "payment_id",
+                           tf_history_int(ctx, refund->payment_id),
+                           "amount_minor",
+                           tf_history_int(ctx, refund->amount_minor),
+                           "currency",
+                           refund->currency,
+                           "reason",
+                           refund->reason,
+                           "note",
+                           refund->note,
+                           "by_user_id",
+                           asker(ctx),
+                           NULL};
+
+    return note(conn, ctx, event, facts);
+}
+
 tf_code refund_event_put(tf_pg_conn *conn, tf_ctx *ctx, const struct refund_request *refund)
 {
     RefundRequested requested = RefundRequested_init;
@@ -102,5 +164,6 @@ tf_code refund_event_put(tf_pg_conn *conn, tf_ctx *ctx, const struct refund_requ
     code = describe(ctx, "refund.requested", refund->order_no, refund->organiser_id, &requested.base, &event);
     if (code) return code;
 
-    return tf_outbox_put(ctx, conn, &event);
+    code = tf_outbox_put(ctx, conn, &event);
+    return code ? code : note_refund(conn, ctx, &event, refund);
 }

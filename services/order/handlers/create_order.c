@@ -93,7 +93,7 @@ static tf_code answer(tf_ctx *ctx, const struct purchase *purchase, CreateOrderR
 
 tf_code create_order(tf_ctx *ctx, const CreateOrderRequest *request, CreateOrderResponse *response)
 {
-    tf_cleanup(purchase_done) struct purchase purchase = {0};
+    tf_cleanup(purchase_done) struct purchase purchase = {.asked_at = order_now(ctx)};
     tf_code code = TF_ORDER_CHANGED;
 
     for (int round = 0; round < ROUNDS && code == TF_ORDER_CHANGED; round++) {

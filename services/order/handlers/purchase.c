@@ -10,6 +10,7 @@
 #include "services/order/domain/order_state.h"
 #include "services/order/domain/price.h"
 #include "services/order/domain/refusal.h"
+#include "services/order/domain/trace.h"
 #include "services/order/domain/window.h"
 #include "services/order/events/order_event.h"
 #include "services/order/order.h"
@@ -143,6 +144,7 @@ tf_code purchase_hold(tf_ctx *ctx, struct purchase *purchase)
     case HOLD_TAKEN:
     case HOLD_AGAIN:
         TF_KILL_POINT(order_hold_after);
+        purchase->held_at = order_now(ctx);
         return TF_OK;
     case HOLD_TERMS:
         return TF_ORDER_CHANGED;
@@ -241,7 +243,6 @@ static tf_code make_order(tf_ctx *ctx, const struct purchase *purchase, struct n
         .hold_seconds = hold_seconds,
         /* Short holds (tests) keep half their time for paying. */
         .pay_margin_seconds = (int)TF_MIN(order_config.pay_margin_s, (int64_t)hold_seconds / 2),
-        .trace = ctx->request_id,
         .tickets = tickets,
         .n_tickets = hold->n_places,
     };
@@ -249,7 +250,15 @@ static tf_code make_order(tf_ctx *ctx, const struct purchase *purchase, struct n
     if (code) return code;
     if (!price_total(sale, hold->place_nos, hold->n_places, &ret_order->total_minor))
         return tf_fail(ctx, TF_INTERNAL, "order %lld has no sum", (long long)hold->order_no);
-    return make_event(ctx, ret_order);
+    code = make_event(ctx, ret_order);
+    if (code) return code;
+
+    ret_order->trace = order_trace_write(ctx->arena, &(struct order_trace){.request_id = ctx->request_id,
+                                                                           .process = tf_app_instance(ctx->app),
+                                                                           .asked_at = purchase->asked_at,
+                                                                           .held_at = purchase->held_at,
+                                                                           .event_id = ret_order->created_event_id});
+    return ret_order->trace ? TF_OK : tf_fail(ctx, TF_INTERNAL, "no memory for an order's trace");
 }
 
 /* What a hold took and no order will keep is freed now rather than at its due time; a failure leaves it to that. */

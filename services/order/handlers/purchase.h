@@ -10,6 +10,7 @@ struct purchase {
     struct draft draft;
     char body_hash[DRAFT_BODY_HASH_TEXT];
     struct attendee people[SALE_ORDER_PLACES_MAX]; /* REAL_NAME: one per ticket of the draft */
+    tf_time asked_at, held_at;                     /* when the request came, when its places were taken */
     struct hold hold;
     bool known;       /* a refusal of Redis said that the buyer has orders in the show */
     int64_t order_no; /* of the stored order */

@@ -72,5 +72,7 @@ struct place_words {
 };
 TF_MUSTCHECK tf_code sale_place_words(tf_ctx *ctx, const struct sale *sale, int32_t place_no,
                                       struct place_words *ret_words);
+/* The place that sale_place_words calls so, in English or Chinese; 0: none. */
+TF_MUSTCHECK tf_code sale_place_find(tf_ctx *ctx, const struct sale *sale, const char *text, int32_t *ret_place_no);
 /* Picks the text in ctx->language, else the first; "" when there is none. */
 const char *sale_text(const tf_ctx *ctx, const LocalizedTexts *texts);

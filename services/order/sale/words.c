@@ -83,3 +83,50 @@ tf_code sale_place_words(tf_ctx *ctx, const struct sale *sale, int32_t place_no,
     *ret_words = words;
     return TF_OK;
 }
+
+/* Whether the text begins with the section's name in one of its languages: the others' places need not be spelled. */
+static bool names_section(const SaleSection *section, const char *text)
+{
+    for (size_t i = 0; section->name && i < section->name->n_texts; i++)
+        if (strncmp(text, section->name->texts[i]->text, strlen(section->name->texts[i]->text)) == 0) return true;
+    return false;
+}
+
+/* ctx: with an arena of its own, emptied for each place, and the language to speak. */
+static tf_code find_in(tf_ctx *ctx, const struct sale *sale, const char *text, int32_t *ret_place_no)
+{
+    struct place_words words;
+
+    for (size_t i = 0; i < sale->snapshot->n_segments; i++) {
+        const SaleSegment *segment = sale->snapshot->segments[i];
+
+        if (!names_section(sale->snapshot->sections[segment->section], text) || !strstr(text, segment->row)) continue;
+        for (int32_t place = segment->first_place_no; place < segment->first_place_no + segment->count; place++) {
+            tf_code code;
+
+            tf_arena_reset(ctx->arena);
+            code = sale_place_words(ctx, sale, place, &words);
+            if (code) return code;
+            if (strcmp(words.text, text) == 0) {
+                *ret_place_no = place;
+                return TF_OK;
+            }
+        }
+    }
+    return TF_OK;
+}
+
+tf_code sale_place_find(tf_ctx *ctx, const struct sale *sale, const char *text, int32_t *ret_place_no)
+{
+    static const char *const languages[] = {"en", "zh-CN"};
+    tf_cleanup(tf_ctx_done) tf_ctx words;
+    tf_code code = TF_OK;
+
+    *ret_place_no = 0;
+    tf_ctx_init(&words, ctx->request_id, 0);
+    for (size_t i = 0; i < TF_COUNT(languages) && !*ret_place_no && !code; i++) {
+        words.language = languages[i];
+        code = find_in(&words, sale, text, ret_place_no);
+    }
+    return code ? tf_fail(ctx, code, "the places of show %lld cannot be spelled", (long long)sale->show_id) : TF_OK;
+}

@@ -27,7 +27,7 @@ static const struct tf_pg_stmt read_stmt = {
 };
 static const struct tf_pg_stmt write_stmt = {
     .name = "settle_orders",
-    .sql = "SELECT " SETTLE_COLUMNS " FROM settle_orders($1, $2, $3, $4, $5)",
+    .sql = "SELECT " SETTLE_COLUMNS " FROM settle_orders($1, $2, $3, $4, $5, $6, $7)",
     .writes = true,
 };
 
@@ -112,6 +112,8 @@ static tf_code write_items(tf_ctx *ctx, const struct told *told, size_t n, tf_pg
     if (!add_items(&params, ctx, items, n)) return tf_fail(ctx, TF_INTERNAL, "no memory for settling");
     tf_pg_int8_array(&params, event_ids, n);
     tf_pg_bytes_array(&params, events, n);
+    tf_pg_text(&params, tf_app_instance(settle_app));
+    tf_pg_text(&params, ctx->request_id);
     code = tf_pg_query(ctx, tf_app_pg(settle_app), &write_stmt, &params, ret_rows);
     if (code) return code;
     TF_KILL_POINT(order_settle_written);

@@ -57,25 +57,14 @@ static void one_order(tf_pg_params *params, tf_ctx *ctx, int64_t order_no)
     tf_pg_int8(params, order_no);
 }
 
-static const char *state_name(int state)
-{
-    static const char *const names[] = {[ORDER_STATE_PENDING_PAYMENT] = "PENDING_PAYMENT",
-                                        [ORDER_STATE_PAID] = "PAID",
-                                        [ORDER_STATE_PARTIALLY_REFUNDED] = "PARTIALLY_REFUNDED",
-                                        [ORDER_STATE_REFUNDED] = "REFUNDED",
-                                        [ORDER_STATE_CANCELLED] = "CANCELLED"};
-
-    return state > 0 && (size_t)state < TF_COUNT(names) ? names[state] : "UNKNOWN";
-}
-
 /* The row was not in the expected state: fine when it is where the change leads, else say where it is. */
 static tf_code meet_state(tf_ctx *ctx, const struct order_row *order, int wanted)
 {
     tf_code code;
 
     if (order->state == wanted) return TF_OK;
-    code = tf_fail(ctx, TF_STATE_WRONG, "order %lld is %s", (long long)order->order_no, state_name(order->state));
-    tf_error_param(ctx, "state", "%s", state_name(order->state));
+    code = tf_fail(ctx, TF_STATE_WRONG, "order %lld is %s", (long long)order->order_no, order_state_name(order->state));
+    tf_error_param(ctx, "state", "%s", order_state_name(order->state));
     return code;
 }
 
@@ -97,6 +86,7 @@ tf_code refund_owe(tf_pg_conn *conn, tf_ctx *ctx, const struct owed *owed, tf_ti
         .currency = owed->currency,
         .amount_minor = owed->amount_minor,
         .reason = owed->reason,
+        .note = owed->note,
     };
     int bucket = tf_id_bucket(owed->order_no);
     tf_pg_result *result;

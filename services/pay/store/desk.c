@@ -1,6 +1,7 @@
 /* The money desk: SQL. */
 #include "services/pay/store/desk.h"
 
+#include "common/chassis/history.h"
 #include "services/pay/store/payments.h"
 #include "services/pay/store/refunds.h"
 
@@ -244,6 +245,39 @@ static tf_code not_as_seen(tf_ctx *ctx, const char *state, int revision)
     return TF_STATE_WRONG;
 }
 
+/* Its entry in the order's history. */
+static tf_code note_decision(tf_ctx *ctx, tf_pg_conn *conn, const struct money_decision *m)
+{
+    static const char *const kinds[] = {[DECISION_KIND_REFUND] = "REFUND",
+                                        [DECISION_KIND_RETRY] = "RETRY",
+                                        [DECISION_KIND_SETTLED_ELSEWHERE] = "SETTLED_ELSEWHERE"};
+    const char *facts[] = {"decision",
+                           kinds[m->kind],
+                           "decision_id",
+                           tf_history_int(ctx, m->decision_id),
+                           "payment_id",
+                           tf_history_int(ctx, m->payment_id),
+                           "refund_id",
+                           m->refund_id ? tf_history_int(ctx, m->refund_id) : NULL,
+                           "amount_minor",
+                           tf_history_int(ctx, m->amount_minor),
+                           "currency",
+                           m->currency,
+                           "cause",
+                           m->cause,
+                           "reason",
+                           m->reason,
+                           "reference",
+                           m->reference,
+                           "by_user_id",
+                           tf_history_int(ctx, m->user_id),
+                           NULL};
+
+    return tf_history_put(
+        ctx, conn,
+        &(struct tf_history){.order_no = m->order_no, .kind = "money.decided", .at = m->decided_at, .facts = facts});
+}
+
 static tf_code put_decision(tf_ctx *ctx, tf_pg_conn *conn, const struct deciding *d)
 {
     struct money_decision *m = d->decision;
@@ -275,7 +309,8 @@ static tf_code put_decision(tf_ctx *ctx, tf_pg_conn *conn, const struct deciding
     tf_pg_time(&p, m->parked_at);
     tf_pg_time(&p, m->decided_at);
     tf_pg_text(&p, d->request->request_id);
-    return tf_pg_exec(conn, ctx, &insert_decision, &p, NULL);
+    code = tf_pg_exec(conn, ctx, &insert_decision, &p, NULL);
+    return code ? code : note_decision(ctx, conn, m);
 }
 
 static struct refund refund_of(const struct money_decision *m)

@@ -2,6 +2,7 @@
 #include "services/pay/store/payments.h"
 
 #include "common/base/chaos.h"
+#include "common/chassis/history.h"
 #include "common/crypto/crypto.h"
 #include "common/rpc/pb_time.h"
 #include "services/pay/domain/settle.h"
@@ -22,11 +23,14 @@
 
 static const struct tf_pg_stmt insert_payment = {
     .name = "insert_payment",
-    .sql = "INSERT INTO payment (bucket, payment_id, order_no, user_id, organiser_id, request_id, method, currency,"
+    .sql = "WITH made AS (INSERT INTO payment (bucket, payment_id, order_no, user_id, organiser_id, request_id, "
+           "method, currency,"
            " amount_minor, state, subject, created_at, expires_at, next_query_at)"
            " SELECT $1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14"
            " WHERE (SELECT count(*) FROM payment WHERE bucket = $1 AND order_no = $3) < $15"
-           " ON CONFLICT (bucket, order_no, user_id, request_id) DO NOTHING",
+           " ON CONFLICT (bucket, order_no, user_id, request_id) DO NOTHING RETURNING bucket, order_no)"
+           " INSERT INTO order_history (bucket, order_no, event_id, at, kind, process, request_id, facts)"
+           " SELECT made.bucket, made.order_no, $16, $17, $18, $19, $20, jsonb_object($21) FROM made",
     .writes = true,
 };
 static const struct tf_pg_stmt by_key = {
@@ -90,8 +94,8 @@ static const struct tf_pg_stmt hurry = {
 };
 static const struct tf_pg_stmt store_notice = {
     .name = "store_notification",
-    .sql = "INSERT INTO notification (bucket, payment_id, digest, channel, body, outcome, received_at)"
-           " VALUES ($1, $2, $3, $4, $5, $6, $7)"
+    .sql = "INSERT INTO notification (bucket, payment_id, digest, channel, body, outcome, received_at, process, trace)"
+           " VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9)"
            " ON CONFLICT (bucket, payment_id, digest) DO UPDATE SET copies = notification.copies + 1",
     .writes = true,
 };
@@ -152,6 +156,57 @@ static void key_params(tf_pg_params *p, tf_ctx *ctx, int64_t payment_id)
     tf_pg_int8(p, payment_id);
 }
 
+/* ---- history ------------------------------------------------------------------------------------------------------
+ */
+
+/* What every entry about a payment says, and what this one says besides (as tf_history.facts). */
+static void fill_entry(tf_ctx *ctx, struct tf_history *entry, const struct payment *a, const char *kind, tf_time at,
+                       const char *const *more)
+{
+    const char *own[] = {"payment_id",   tf_history_int(ctx, a->payment_id),   "method",   a->method,
+                         "amount_minor", tf_history_int(ctx, a->amount_minor), "currency", a->currency};
+    const char **facts = TF_NEW_ARRAY(ctx->arena, const char *, 2 * TF_HISTORY_FACTS_MAX + 1);
+    size_t n = 0;
+
+    for (size_t i = 0; facts && i < TF_COUNT(own); i++)
+        facts[n++] = own[i];
+    for (; facts && *more; more += 2) {
+        facts[n++] = more[0];
+        facts[n++] = more[1];
+    }
+    entry->order_no = a->order_no;
+    entry->kind = kind;
+    entry->at = at;
+    entry->facts = facts ? facts : more;
+}
+
+static const char *const none[] = {NULL};
+
+static tf_code put_entry(tf_ctx *ctx, tf_pg_conn *conn, struct tf_history *entry, const struct payment *a,
+                         const char *kind, tf_time at, const char *const *more)
+{
+    fill_entry(ctx, entry, a, kind, at, more);
+    return tf_history_put(ctx, conn, entry);
+}
+
+/* An entry that no event tells. */
+static tf_code note(tf_ctx *ctx, tf_pg_conn *conn, const struct payment *a, const char *kind, tf_time at,
+                    const char *const *more)
+{
+    struct tf_history entry = {0};
+
+    return put_entry(ctx, conn, &entry, a, kind, at, more);
+}
+
+static tf_code history_params(tf_ctx *ctx, tf_pg_params *p, const struct payment *a, const char *kind, tf_time at,
+                              const char *const *more)
+{
+    struct tf_history entry = {0};
+
+    fill_entry(ctx, &entry, a, kind, at, more);
+    return tf_history_params(ctx, p, &entry);
+}
+
 tf_code payment_insert(tf_ctx *ctx, const struct payment *a, struct payment *ret_payment)
 {
     tf_pg_params p;
@@ -171,6 +226,9 @@ tf_code payment_insert(tf_ctx *ctx, const struct payment *a, struct payment *ret
     tf_pg_time(&p, a->expires_at);
     tf_pg_time(&p, TF_MIN(a->created_at + pay_config.query_after_ms * TF_US_PER_MS, a->expires_at));
     tf_pg_int8(&p, pay_config.attempts_max);
+    code = history_params(ctx, &p, a, "payment.created", a->created_at, (const char *[]){"key", a->request_id, NULL});
+    if (code) return code;
+
     code = tf_pg_query(ctx, tf_app_pg(ctx->app), &insert_payment, &p, NULL);
     if (code) return code;
 
@@ -271,7 +329,12 @@ tf_code payment_hurry(tf_ctx *ctx, tf_pg_conn *conn, int64_t order_no, int64_t e
     return tf_pg_exec(conn, ctx, &hurry, &p, NULL);
 }
 
-tf_code payment_event_put(tf_ctx *ctx, tf_pg_conn *conn, const struct payment *a, const char *type, tf_time at)
+/* ---- events -------------------------------------------------------------------------------------------------------
+ */
+
+/* The event and its entry; at: of the event, which a provider may date back. */
+static tf_code tell(tf_ctx *ctx, tf_pg_conn *conn, const struct payment *a, const char *type, tf_time at,
+                    const char *const *more)
 {
     PaymentChanged message = PaymentChanged_init;
     struct tf_event event = {.bucket = bucket_of(a->payment_id),
@@ -280,6 +343,7 @@ tf_code payment_event_put(tf_ctx *ctx, tf_pg_conn *conn, const struct payment *a
                              .version = 1,
                              .aggregate_id = a->order_no,
                              .organiser_id = a->organiser_id};
+    struct tf_history entry;
     tf_code code;
 
     message.payment_id = a->payment_id;
@@ -293,7 +357,16 @@ tf_code payment_event_put(tf_ctx *ctx, tf_pg_conn *conn, const struct payment *a
     code = tf_app_id(ctx, ctx->app, event.bucket, &event.event_id);
     if (code) return code;
 
-    return tf_outbox_put(ctx, conn, &event);
+    code = tf_outbox_put(ctx, conn, &event);
+    if (code) return code;
+
+    entry = (struct tf_history){.event_id = event.event_id, .told = true};
+    return put_entry(ctx, conn, &entry, a, type, ctx->clock->wall_us(ctx->clock), more);
+}
+
+tf_code payment_event_put(tf_ctx *ctx, tf_pg_conn *conn, const struct payment *a, const char *type, tf_time at)
+{
+    return tell(ctx, conn, a, type, at, none);
 }
 
 static tf_code put_notice(tf_ctx *ctx, tf_pg_conn *conn, const struct payment_word *word, const char *outcome,
@@ -310,17 +383,24 @@ static tf_code put_notice(tf_ctx *ctx, tf_pg_conn *conn, const struct payment_wo
     tf_pg_bytes(&p, word->body, word->size);
     tf_pg_text(&p, outcome);
     tf_pg_time(&p, now);
+    tf_pg_text(&p, tf_app_instance(ctx->app));
+    tf_pg_text(&p, ctx->request_id);
     return tf_pg_exec(conn, ctx, &store_notice, &p, NULL);
 }
 
-static tf_code do_open(tf_ctx *ctx, tf_pg_conn *conn, const struct payment *a, const struct charge_answer *answer)
+static tf_code do_open(tf_ctx *ctx, tf_pg_conn *conn, const struct payment *a, const struct charge_answer *answer,
+                       tf_time now)
 {
     tf_pg_params p;
+    tf_code code;
 
     key_params(&p, ctx, a->payment_id);
     tf_pg_text(&p, answer->pay_url);
     tf_pg_text(&p, answer->provider_no);
-    return tf_pg_exec(conn, ctx, &opened, &p, NULL);
+    code = tf_pg_exec(conn, ctx, &opened, &p, NULL);
+    if (code) return code;
+
+    return note(ctx, conn, a, "payment.opened", now, (const char *[]){"provider_no", answer->provider_no, NULL});
 }
 
 static tf_code do_succeed(tf_ctx *ctx, tf_pg_conn *conn, const struct payment *a, const struct charge_answer *answer,
@@ -335,8 +415,11 @@ static tf_code do_succeed(tf_ctx *ctx, tf_pg_conn *conn, const struct payment *a
     code = tf_pg_exec(conn, ctx, &succeed, &p, NULL);
     if (code) return code;
 
-    return payment_event_put(ctx, conn, a, "payment.succeeded", answer->paid_at ? answer->paid_at : now);
+    return tell(ctx, conn, a, "payment.succeeded", answer->paid_at ? answer->paid_at : now,
+                (const char *[]){"provider_no", answer->provider_no, NULL});
 }
+
+static const char never_heard[] = "the provider never heard of this payment", no_money[] = "ended without money";
 
 static tf_code do_finish(tf_ctx *ctx, tf_pg_conn *conn, const struct payment *a, PaymentState state, tf_time now)
 {
@@ -346,11 +429,12 @@ static tf_code do_finish(tf_ctx *ctx, tf_pg_conn *conn, const struct payment *a,
 
     key_params(&p, ctx, a->payment_id);
     tf_pg_int2(&p, (int16_t)state);
-    tf_pg_text(&p, failed ? "the provider never heard of this payment" : "ended without money");
+    tf_pg_text(&p, failed ? never_heard : no_money);
     code = tf_pg_exec(conn, ctx, &finish, &p, NULL);
     if (code) return code;
 
-    return payment_event_put(ctx, conn, a, failed ? "payment.failed" : "payment.closed", now);
+    return tell(ctx, conn, a, failed ? "payment.failed" : "payment.closed", now,
+                (const char *[]){"cause", failed ? never_heard : no_money, NULL});
 }
 
 /* A notification with a wrong amount may be a fault of its own, so the provider is asked at once; what its books say
@@ -374,7 +458,9 @@ static tf_code do_park(tf_ctx *ctx, tf_pg_conn *conn, const struct payment *a, c
     code = tf_pg_exec(conn, ctx, &park, &p, NULL);
     if (code || !confirmed || told) return code;
 
-    return payment_event_put(ctx, conn, a, "payment.parked", now);
+    return tell(ctx, conn, a, "payment.parked", now,
+                (const char *[]){"received_minor", tf_history_int(ctx, word->answer->amount_minor), "received_currency",
+                                 word->answer->currency, "provider_no", word->answer->provider_no, NULL});
 }
 
 /* What was told as parked is told to be as it was before. */
@@ -399,7 +485,7 @@ static tf_code move(tf_ctx *ctx, tf_pg_conn *conn, const struct payment *a, cons
 {
     switch (move) {
     case MOVE_OPEN:
-        return do_open(ctx, conn, a, word->answer);
+        return do_open(ctx, conn, a, word->answer, now);
     case MOVE_SUCCEED:
         return do_succeed(ctx, conn, a, word->answer, now);
     case MOVE_CLOSE:

@@ -35,7 +35,8 @@ TF_MUSTCHECK tf_code payment_list(tf_ctx *ctx, int64_t order_no, int64_t user_id
                                   size_t *ret_n);
 /* The row as it is, locked until the end of the transaction; TF_NOT_FOUND. */
 TF_MUSTCHECK tf_code payment_lock(tf_ctx *ctx, tf_pg_conn *conn, int64_t payment_id, struct payment *ret_payment);
-/* An event of PaymentChanged ("payment.closed") into the outbox, inside a transaction. */
+/* An event of PaymentChanged ("payment.closed") into the outbox, with its entry in the order's history; inside a
+ * transaction. */
 TF_MUSTCHECK tf_code payment_event_put(tf_ctx *ctx, tf_pg_conn *conn, const struct payment *payment, const char *type,
                                        tf_time at);
 /* The order is decided: its attempts that still wait, but for one, are closed at the provider now. Inside the

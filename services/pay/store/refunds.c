@@ -2,6 +2,7 @@
 #include "services/pay/store/refunds.h"
 
 #include "common/base/log.h"
+#include "common/chassis/history.h"
 #include "common/rpc/pb_time.h"
 #include "ticketflow/pay/v1/events.tf.h"
 
@@ -79,9 +80,45 @@ static void read_row(const tf_pg_result *r, int row, struct refund *ret_refund)
     };
 }
 
+/* The entry in the order's history: what the news say of the refund. */
+static tf_code note(tf_ctx *ctx, tf_pg_conn *conn, const struct refund *refund, const struct tf_history *about,
+                    const struct refund_news *news)
+{
+    struct tf_history entry = *about;
+    const char *facts[] = {"refund_id",
+                           tf_history_int(ctx, refund->refund_id),
+                           "payment_id",
+                           tf_history_int(ctx, refund->payment_id),
+                           "amount_minor",
+                           tf_history_int(ctx, refund->amount_minor),
+                           "currency",
+                           refund->currency,
+                           "attempts",
+                           refund->attempts ? tf_history_int(ctx, refund->attempts) : NULL,
+                           "reason",
+                           news->reason,
+                           "cause",
+                           news->cause,
+                           "note",
+                           news->note,
+                           NULL};
+
+    entry.order_no = refund->order_no;
+    entry.facts = facts;
+    return tf_history_put(ctx, conn, &entry);
+}
+
 tf_code refund_request(tf_ctx *ctx, tf_pg_conn *conn, const RefundRequested *request)
 {
+    const struct refund refund = {.refund_id = request->refund_id,
+                                  .payment_id = request->payment_id,
+                                  .order_no = request->order_no,
+                                  .amount_minor = request->amount_minor,
+                                  .currency = request->currency};
+    tf_time now = ctx->clock->wall_us(ctx->clock);
+    tf_pg_result *r;
     tf_pg_params p;
+    tf_code code;
 
     key_params(&p, ctx, request->refund_id);
     tf_pg_int8(&p, request->payment_id);
@@ -90,8 +127,12 @@ tf_code refund_request(tf_ctx *ctx, tf_pg_conn *conn, const RefundRequested *req
     tf_pg_text(&p, request->currency);
     tf_pg_int8(&p, request->amount_minor);
     tf_pg_text(&p, request->reason);
-    tf_pg_time(&p, ctx->clock->wall_us(ctx->clock));
-    return tf_pg_exec(conn, ctx, &insert_refund, &p, NULL);
+    tf_pg_time(&p, now);
+    code = tf_pg_exec(conn, ctx, &insert_refund, &p, &r);
+    if (code || tf_pg_affected(r) == 0) return code;
+
+    return note(ctx, conn, &refund, &(struct tf_history){.kind = "refund.accepted", .at = now},
+                &(struct refund_news){.reason = request->reason});
 }
 
 tf_code refund_claim(tf_ctx *ctx, tf_time now, int n, struct refund **ret_refunds, size_t *ret_n)
@@ -161,7 +202,11 @@ tf_code refund_event_put(tf_ctx *ctx, tf_pg_conn *conn, const struct refund *ref
     code = tf_app_id(ctx, ctx->app, event.bucket, &event.event_id);
     if (code) return code;
 
-    return tf_outbox_put(ctx, conn, &event);
+    code = tf_outbox_put(ctx, conn, &event);
+    if (code) return code;
+
+    return note(ctx, conn, refund,
+                &(struct tf_history){.event_id = event.event_id, .told = true, .kind = news->type, .at = now}, news);
 }
 
 /* The row was not as expected: somebody else was first. That money went back twice, by the provider and by an

@@ -28,6 +28,6 @@ struct refund_news {
     const char *cause;         /* of refund.failed */
     const char *reason, *note; /* of refund.started */
 };
-/* The event into the outbox, inside a transaction. */
+/* The event into the outbox, with its entry in the order's history; inside a transaction. */
 TF_MUSTCHECK tf_code refund_event_put(tf_ctx *ctx, tf_pg_conn *conn, const struct refund *refund,
                                       const struct refund_news *news, tf_time now);

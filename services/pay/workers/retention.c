@@ -1,5 +1,6 @@
-/* Notifications leave by age, a partition at a time. */
+/* Notifications and the orders' history leave by age, a partition at a time. */
 #include "common/base/log.h"
+#include "common/chassis/history.h"
 #include "common/chassis/partitions.h"
 #include "services/pay/pay.h"
 #include "services/pay/workers/workers.h"
@@ -16,4 +17,5 @@ void retention_tick(tf_ctx *ctx, void *arg)
         tf_log(TF_LOG_WARN, "housekeeping of notifications failed", "cause", ctx->error.internal, NULL);
         tf_error_clear(ctx);
     }
+    tf_history_keep(ctx, ctx->app, pay_config.history_days);
 }

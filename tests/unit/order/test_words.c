@@ -44,6 +44,32 @@ static void test_no_place(void **state)
     }
 }
 
+static void test_found_by_words(void **state)
+{
+    static const struct {
+        const char *name, *text;
+        int32_t place_no;
+    } rows[] = {
+        {"seated", "Stalls, row A, seat 5", 34},
+        {"in Chinese", "池座 A排5座", 34},
+        {"the venue's words", "楼座 12排3座", 82},
+        {"standing", "Floor, no. 3", 97},
+        {"a seat too far", "Stalls, row A, seat 55", 0},
+        {"a row that is not there", "Stalls, row Z, seat 5", 0},
+        {"no such section", "Gallery, row A, seat 5", 0},
+        {"the section alone", "Stalls", 0},
+        {"nothing", "", 0},
+    };
+    struct fixture *f = *state;
+
+    for (size_t i = 0; i < TF_COUNT(rows); i++) {
+        int32_t place_no = -1;
+
+        CHECK(rows[i].name, sale_place_find(&f->ctx, f->sale, rows[i].text, &place_no) == TF_OK);
+        CHECK(rows[i].name, place_no == rows[i].place_no);
+    }
+}
+
 static void test_no_text(void **state)
 {
     struct fixture *f = *state;
@@ -56,6 +82,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test_setup_teardown(test_places, fixture_setup, fixture_teardown),
         cmocka_unit_test_setup_teardown(test_no_place, fixture_setup, fixture_teardown),
+        cmocka_unit_test_setup_teardown(test_found_by_words, fixture_setup, fixture_teardown),
         cmocka_unit_test_setup_teardown(test_no_text, fixture_setup, fixture_teardown),
     };
 
