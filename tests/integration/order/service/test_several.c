@@ -240,6 +240,149 @@ static void test_an_instance_stopped_in_the_middle_sells_nothing_late(void **sta
     }
 }
 
+/* A call at the second instance whose batch lies on the wire to PostgreSQL: held in Redis, not committed. */
+static void start_stuck(struct caller *caller, const struct fixture_show *show, enum proxy_mode mode, const char *key)
+{
+    tf_code code;
+
+    buy_at(&second, 4, show, NULL, 1, &code); /* it knows the show; takes the first place */
+    CHECK_TEXT("before", tf_code_info(code)->reason, "OK");
+    *caller = (struct caller){.at = &second, .then = NULL, .show = show, .user_id = 5};
+    snprintf(caller->key, sizeof(caller->key), "%s", key);
+    proxy_set(second_pg, mode);
+    assert_int_equal(pthread_create(&caller->thread, NULL, call, caller), 0);
+    wait_for_place(show->show_id, STANDING_FIRST + 1, 2, 3000);
+}
+
+static void replace_second(struct caller *caller)
+{
+    assert_int_equal(kill(second.pid, SIGKILL), 0);
+    pthread_join(caller->thread, NULL);
+    assert_int_not_equal(caller->code, TF_OK);
+}
+
+/* Killed after the hold, before PostgreSQL got the batch; the buyer is back at the other instance before the intent has
+ * ended: the decision is not made again but completed. */
+static void test_a_retry_elsewhere_completes_the_decision(void **state)
+{
+    struct fixture_show show = published(600);
+    struct caller caller;
+
+    (void)state;
+    start_stuck(&caller, &show, PROXY_FREEZE, "completed-elsewhere");
+    replace_second(&caller);
+    caller.order_no = buy_at(harness_first(), 5, &show, caller.key, 2, &caller.code);
+    CHECK_TEXT("the retry", tf_code_info(caller.code)->reason, "OK");
+    assert_int_equal(db_number("SELECT place_no FROM tickets WHERE order_no = $1", caller.order_no),
+                     STANDING_FIRST + 1);
+    assert_int_equal(db_number("SELECT count(*) FROM orders WHERE show_id = $1", show.show_id), 2); /* no tombstone */
+    instance_stop(&second, SIGKILL);
+    proxy_cut(second_pg); /* what lay on the wire is lost with its machine */
+    proxy_set(second_pg, PROXY_PASS);
+    harness_instance(&second, NULL, proxy_port(second_pg));
+    assert_int_equal(count_live(&show), 2);
+}
+
+/* Killed after PostgreSQL committed, before the answer: the retry gets the order that stands. */
+static void test_an_order_whose_answer_died_is_answered_elsewhere(void **state)
+{
+    struct fixture_show show = published(600);
+    struct caller caller;
+    int64_t stands;
+
+    (void)state;
+    start_stuck(&caller, &show, PROXY_MUTE, "answered-elsewhere");
+    for (int i = 0; i < 500 && count_live(&show) < 2; i++)
+        sleep_ms(10);
+    stands = db_number("SELECT order_no FROM orders WHERE user_id = 5 AND show_id = $1", show.show_id);
+    replace_second(&caller);
+    caller.order_no = buy_at(harness_first(), 5, &show, caller.key, 2, &caller.code);
+    CHECK_TEXT("the retry", tf_code_info(caller.code)->reason, "OK");
+    assert_int_equal(caller.order_no, stands);
+    assert_int_equal(count_live(&show), 2);
+    instance_stop(&second, SIGKILL);
+    proxy_cut(second_pg);
+    proxy_set(second_pg, PROXY_PASS);
+    harness_instance(&second, NULL, proxy_port(second_pg));
+}
+
+/* PostgreSQL has the tombstone, Redis was not told yet. The late commit is refused and its place freed at once; the key
+ * decides anew. */
+static void test_a_retry_between_tombstone_and_freeing(void **state)
+{
+    struct fixture_show show = published(600);
+    struct caller caller;
+    tf_redis_reply *reply;
+    char records[64];
+    int64_t bucket = db_number("SELECT bucket FROM inventory WHERE show_id = $1", show.show_id), order_no = 0;
+    tf_ctx ctx;
+
+    (void)state;
+    start_stuck(&caller, &show, PROXY_FREEZE, "buried-too-early");
+    snprintf(records, sizeof(records), "tf:{%d}:%lld:h", (int)(bucket % INVENTORY_PARTITIONS), (long long)show.show_id);
+    ctx_start(&ctx, 5000);
+    ASSERT_OK(&ctx, tf_redis_do(&ctx, redis, &reply, "HKEYS", records, NULL));
+    for (size_t i = 0; i < reply->n_items; i++)
+        if (db_number("SELECT count(*) FROM orders WHERE order_no = $1", strtoll(reply->items[i]->text, NULL, 10)) == 0)
+            order_no = strtoll(reply->items[i]->text, NULL, 10);
+    tf_ctx_done(&ctx);
+    assert_true(order_no > 0);
+    assert_int_equal(db_number("WITH t AS (INSERT INTO orders (bucket, order_no, show_id, state, created_at) SELECT "
+                               "bucket, $1, show_id, 9, now() FROM (SELECT bucket, show_id FROM orders ORDER BY "
+                               "created_at DESC LIMIT 1) o RETURNING 1) SELECT count(*) FROM t",
+                               order_no),
+                     1);
+    proxy_set(second_pg, PROXY_PASS);
+    pthread_join(caller.thread, NULL);
+    CHECK_TEXT("the late commit", tf_code_info(caller.code)->reason, "REBUILDING");
+    caller.order_no = buy_at(&second, 5, &show, caller.key, 2, &caller.code);
+    CHECK_TEXT("the retry", tf_code_info(caller.code)->reason, "OK");
+    assert_int_not_equal(caller.order_no, order_no);
+    assert_int_equal(count_live(&show), 2);
+    assert_int_equal(db_number("SELECT place_no FROM tickets WHERE order_no = $1", caller.order_no),
+                     STANDING_FIRST + 1);
+}
+
+/* Redis forgets which order a key made. With places left the new decision meets the unique key; at the limit, or sold
+ * out, the buyer is known and PostgreSQL is asked. Nobody marks his call as a repeat. */
+static void test_keys_outlive_redis(void **state)
+{
+    static const struct {
+        const char *name;
+        int account_limit, others;
+    } rows[] = {
+        {"places left", 20, 0},
+        {"at the account limit", 1, 0},
+        {"sold out", 20, STANDING_PLACES - 1},
+    };
+
+    (void)state;
+    for (size_t i = 0; i < TF_COUNT(rows); i++) {
+        struct fixture_show show = show_on_sale();
+        int64_t order_no, again = 0;
+        tf_code code;
+
+        print_message("%s\n", rows[i].name);
+        show.hold_seconds = 600;
+        show.account_limit = rows[i].account_limit;
+        publish(&show);
+        order_no = buy_at(harness_first(), 7, &show, "a-key-to-keep", 1, &code);
+        CHECK_TEXT(rows[i].name, tf_code_info(code)->reason, "OK");
+        for (int k = 0; k < rows[i].others; k++)
+            assert_true(buy_at(harness_first(), 20000 + k, &show, NULL, 1, NULL) > 0);
+        redis_do("FLUSHALL", NULL);
+        for (int k = 0; k < 200 && !again; k++) {
+            again = buy_at(&second, 7, &show, "a-key-to-keep", 1, &code);
+            if (!again) CHECK_TEXT(rows[i].name, tf_code_info(code)->reason, "REBUILDING");
+            sleep_ms(10);
+        }
+        assert_int_equal(again, order_no);
+        assert_int_equal(count_live(&show), 1 + rows[i].others);
+        if (!rows[i].others)
+            wait_for_place(show.show_id, STANDING_FIRST + 1, 1, 1000); /* the second decision's place */
+    }
+}
+
 /* ---- work that is shared -------------------------------------------------------------------------------------------
  */
 
@@ -424,6 +567,10 @@ int main(void)
         cmocka_unit_test(test_one_key_at_two_instances),
         cmocka_unit_test(test_a_killed_instance_loses_nothing),
         cmocka_unit_test(test_an_instance_stopped_in_the_middle_sells_nothing_late),
+        cmocka_unit_test(test_a_retry_elsewhere_completes_the_decision),
+        cmocka_unit_test(test_an_order_whose_answer_died_is_answered_elsewhere),
+        cmocka_unit_test(test_a_retry_between_tombstone_and_freeing),
+        cmocka_unit_test(test_keys_outlive_redis),
         cmocka_unit_test(test_ends_of_holds_are_shared),
         cmocka_unit_test(test_a_stopped_instance_starves_nobody),
         cmocka_unit_test(test_rebuilds_of_two_instances),
