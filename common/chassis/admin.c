@@ -55,7 +55,7 @@ static void answer_health(tf_http_request *request, tf_app *app)
     tf_cleanup(tf_buf_done) tf_buf body;
     tf_json_writer w = {.out = &body};
     char since[TF_TIME_TEXT];
-    const char *missing[4];
+    const char *missing[5];
     size_t n_missing = 0;
 
     tf_buf_init(&body, HEALTH_BYTES_MAX);
@@ -72,6 +72,8 @@ static void answer_health(tf_http_request *request, tf_app *app)
     tf_json_key(&w, "since");
     tf_json_put_string(&w, since);
     put_part(&w, "pg", app->service->uses & TF_USES_PG, atomic_load(&app->pg_up), missing, &n_missing);
+    put_part(&w, "clock", app->service->uses & TF_USES_PG, app->clock_guard && tf_clock_guard_agrees(app->clock_guard),
+             missing, &n_missing);
     put_part(&w, "redis", app->service->uses & TF_USES_REDIS, app->redis && tf_redis_up(app->redis), missing,
              &n_missing);
     put_part(&w, "etcd_registered", registered, registered && tf_etcd_registered(app->etcd), missing, &n_missing);

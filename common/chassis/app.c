@@ -3,7 +3,7 @@
 
 #include <string.h>
 
-enum { ANSWER_BYTES_MAX = 16 * 1024 * 1024, PEERS_MAX = 64 };
+enum { ANSWER_BYTES_MAX = 16 * 1024 * 1024, PEERS_MAX = 64, CLOCK_RETRY_MS = 1000 };
 
 const struct tf_config *tf_app_config(tf_app *app)
 {
@@ -65,10 +65,31 @@ void tf_app_set_ready(tf_app *app, bool ready)
     if (atomic_exchange(&app->ready, ready) != ready) tf_ticker_wake(app->health);
 }
 
+bool tf_app_clock_agrees(const tf_app *app)
+{
+    return !app->clock_guard || tf_clock_guard_agrees(app->clock_guard);
+}
+
 bool tf_app_healthy(tf_app *app)
 {
     if (!atomic_load(&app->serving) || !atomic_load(&app->ready)) return false;
-    return !(app->service->uses & TF_USES_PG) || atomic_load(&app->pg_up);
+    return !(app->service->uses & TF_USES_PG) || (atomic_load(&app->pg_up) && tf_app_clock_agrees(app));
+}
+
+static tf_code clock_check(tf_ctx *ctx, tf_app *app)
+{
+    tf_code code;
+
+    if (tf_app_clock_agrees(app)) return TF_OK;
+    tf_ticker_wake(app->health); /* callers are to know at once */
+    code = tf_fail(ctx, TF_STORE_DOWN, "the own clock does not agree with PostgreSQL's");
+    tf_error_retry_after(ctx, CLOCK_RETRY_MS);
+    return code;
+}
+
+tf_code tf_app_clock_check(tf_ctx *ctx)
+{
+    return clock_check(ctx, ctx->app);
 }
 
 void tf_app_ctx(tf_app *app, tf_ctx *ctx, const char *request_id, int64_t timeout_us)
@@ -82,11 +103,19 @@ void tf_app_ctx(tf_app *app, tf_ctx *ctx, const char *request_id, int64_t timeou
 
 tf_code tf_app_id(tf_ctx *ctx, tf_app *app, int bucket, int64_t *ret_id)
 {
+    int64_t id = 0;
     tf_code code;
 
-    TF_ASSERT(app->claim); /* the service declares TF_USES_IDS */
-    code = tf_worker_claim_id(app->claim, bucket, ret_id);
-    if (!code) return TF_OK;
+    TF_ASSERT(app->claim);        /* the service declares TF_USES_IDS */
+    code = clock_check(ctx, app); /* before, so that no tick of a wrong clock is used up */
+    if (code) return code;
+
+    code = tf_worker_claim_id(app->claim, bucket, &id);
+    if (!code) {
+        code = clock_check(ctx, app); /* and after: the clock may have been set in between */
+        if (!code) *ret_id = id;
+        return code;
+    }
     code = tf_fail(ctx, code, "no id can be made: no ticks are reserved, or too many ids were made");
     tf_error_retry_after(ctx, 500);
     return code;

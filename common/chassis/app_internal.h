@@ -3,6 +3,7 @@
 #pragma once
 
 #include "common/chassis/admin.h"
+#include "common/chassis/clock_guard.h"
 #include "common/chassis/service.h"
 #include "common/chassis/ticker.h"
 #include "common/chassis/worker_claim.h"
@@ -33,6 +34,7 @@ struct tf_app {
     tf_redis *redis;
     tf_etcd *etcd;
     tf_worker_claim *claim;
+    struct tf_clock_guard *clock_guard; /* NULL: no PostgreSQL, or a command, on whose clock nobody relies */
     tf_bus *bus;
     struct tf_app_callee *callees;
     size_t n_callees;
@@ -52,9 +54,11 @@ struct tf_app {
 };
 
 /* What `serving` in health answers means, from the flags above: start-up complete, the service ready, PostgreSQL there
- * if it is used. Redis and etcd are reported but do not decide: without Redis payments, refunds and reads go on, and
- * the callers get STORE_DOWN for the rest; without etcd everything goes on. */
+ * and its clock agreeing with ours if it is used. Redis and etcd are reported but do not decide: without Redis
+ * payments, refunds and reads go on, and the callers get STORE_DOWN for the rest; without etcd everything goes on. */
 bool tf_app_healthy(tf_app *app);
+/* True where there is nothing to compare it with. */
+bool tf_app_clock_agrees(const tf_app *app);
 
 /* Makes the clients of service->callees and feeds them from `peers` or etcd. TF_FIELD_INVALID: a callee has neither. */
 TF_MUSTCHECK tf_code tf_app_clients_start(tf_app *app, const char **ret_error);

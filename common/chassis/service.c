@@ -113,19 +113,52 @@ struct health {
     tf_ctx ctx;
     int failures;
     bool told, serving; /* what the rpc server was told last */
+    bool clock_off;     /* as last said */
 };
 
-static const struct tf_pg_stmt ping = {"health_ping", "SELECT 1", false};
+static tf_gauge clock_offset =
+    TF_GAUGE("tf_clock_offset_seconds", "How far the own clock is ahead of PostgreSQL's", NULL);
+
+static const struct tf_pg_stmt ping = {"health_ping", "SELECT clock_timestamp()", false};
+
+static tf_code clock_ask(tf_ctx *ctx, tf_app *app)
+{
+    tf_pg_params params;
+    tf_pg_result *rows;
+    int64_t sent_us;
+    tf_code code;
+
+    tf_pg_params_init(&params, ctx);
+    sent_us = app->clock->mono_us(app->clock);
+    code = tf_pg_query(ctx, app->pg, &ping, &params, &rows);
+    if (code) return code;
+
+    tf_clock_guard_learn(app->clock_guard, tf_pg_get_time(rows, 0, 0), sent_us, app->clock->mono_us(app->clock));
+    return TF_OK;
+}
+
+static void clock_tell(struct health *health)
+{
+    int64_t offset_us = tf_clock_guard_offset_us(health->app->clock_guard);
+    bool off = !tf_clock_guard_agrees(health->app->clock_guard);
+    char ms[TF_LOG_INT];
+
+    tf_gauge_set(&clock_offset, (double)offset_us / TF_US_PER_S);
+    if (off == health->clock_off) return;
+    health->clock_off = off;
+    tf_log(off ? TF_LOG_ERROR : TF_LOG_INFO,
+           off ? "own clock differs from PostgreSQL's; not serving" : "own clock agrees with PostgreSQL's", "offset_ms",
+           tf_log_int(ms, offset_us / TF_US_PER_MS), NULL);
+}
 
 /* A pool without a free connection says nothing about the server. */
 static void pg_probe(struct health *health)
 {
-    tf_pg_params params;
     tf_code code;
 
     tf_ctx_reset(&health->ctx, (int64_t)PING_TIMEOUT_MS * TF_US_PER_MS);
-    tf_pg_params_init(&params, &health->ctx);
-    code = tf_pg_query(&health->ctx, health->app->pg, &ping, &params, NULL);
+    code = clock_ask(&health->ctx, health->app);
+    clock_tell(health);
     if (code == TF_OVERLOADED) return;
     health->failures = code ? health->failures + 1 : 0;
     if (health->failures && health->failures != PING_FAILURES) return;
@@ -172,6 +205,19 @@ static void health_stop(tf_app *app)
 /* Each phase returns TF_OK, or a code with *ret_error. */
 typedef tf_code (*phase)(tf_app *app, const char **ret_error);
 
+/* So that a process whose clock agrees can work at once; else the health thread asks on. */
+static void clock_first(tf_app *app)
+{
+    tf_ctx ctx;
+
+    tf_app_ctx(app, &ctx, "start", (int64_t)PING_TIMEOUT_MS * TF_US_PER_MS);
+    app->clock_guard = calloc(1, sizeof(*app->clock_guard));
+    TF_ASSERT(app->clock_guard);
+    tf_clock_guard_init(app->clock_guard, app->clock, app->config.clock_tolerance_ms * TF_US_PER_MS);
+    (void)!clock_ask(&ctx, app);
+    tf_ctx_done(&ctx);
+}
+
 static tf_code open_pg(tf_app *app, const char **ret_error)
 {
     tf_code code;
@@ -179,6 +225,7 @@ static tf_code open_pg(tf_app *app, const char **ret_error)
     if (!(app->service->uses & TF_USES_PG)) return TF_OK;
     code = tf_app_pg_open(app, ret_error);
     if (!code) code = tf_app_schema_check(app, ret_error);
+    if (!code) clock_first(app);
     if (!code) atomic_store(&app->pg_up, true);
     return code;
 }
@@ -190,7 +237,7 @@ static tf_code open_ids(tf_app *app, const char **ret_error)
 
     if (!(app->service->uses & TF_USES_IDS)) return TF_OK;
     tf_app_ctx(app, &ctx, "start", (int64_t)CLAIM_TIMEOUT_S * TF_US_PER_S);
-    code = tf_worker_claim_start(&ctx, app->pg, app->clock, app->instance, &app->claim);
+    code = tf_worker_claim_start(&ctx, app->pg, app->clock, app->clock_guard, app->instance, &app->claim);
     if (code)
         *ret_error = tf_arena_printf(app->arena, "no worker number for ids could be claimed: %s",
                                      ctx.error.internal ? ctx.error.internal : tf_code_info(code)->reason);
@@ -230,6 +277,16 @@ static tf_code start_service(tf_app *app, const char **ret_error)
     return code;
 }
 
+/* Whose clock is off takes good identity tokens for bad ones. */
+static bool clock_fit(void *arg)
+{
+    tf_app *app = arg;
+
+    if (tf_app_clock_agrees(app)) return true;
+    tf_ticker_wake(app->health); /* callers are to know at once */
+    return false;
+}
+
 static tf_code start_rpc(tf_app *app, const char **ret_error)
 {
     const struct tf_rpc_server_config config = {
@@ -243,6 +300,7 @@ static tf_code start_rpc(tf_app *app, const char **ret_error)
         .queue_max = (int)app->config.queue_max,
         .message_max = REQUEST_BYTES_MAX,
         .arena_max = CALL_ARENA_BYTES,
+        .fit = clock_fit,
     };
     tf_rpc_server *rpc;
     tf_code code;
@@ -353,6 +411,7 @@ static void app_close(tf_app *app)
     tf_app_clients_stop(app);
     if (app->redis) tf_redis_free(TF_TAKE(app->redis));
     if (app->pg) tf_pg_free(TF_TAKE(app->pg));
+    free(TF_TAKE(app->clock_guard));
 }
 
 /* ---- main -------------------------------------------------------------------------------------------------------- */

@@ -5,9 +5,9 @@
  * NOT_SERVING → deregister → short wait → drain calls → consumers → stop() → relay → ids released → stores. A start-up
  * failure prints one sentence and exits 1.
  *
- * Health is SERVING when start-up is complete, the service is ready (tf_app_set_ready) and PostgreSQL answers, where it
- * is used. Redis or etcd away is shown by /healthz without changing it: what needs them answers STORE_DOWN, the rest
- * goes on.
+ * Health is SERVING when start-up is complete, the service is ready (tf_app_set_ready) and PostgreSQL answers and its
+ * clock agrees with ours (clock_tolerance_ms), where it is used. Redis or etcd away is shown by /healthz without
+ * changing it: what needs them answers STORE_DOWN, the rest goes on.
  *
  * Instead of serving: `tf-order --migrate` applies the migrations and exits; `tf-order --dead-letters list | replay ID
  * | discard ID REASON`. */
@@ -67,6 +67,9 @@ const struct tf_identity_key *tf_app_identity_key(tf_app *app);
 const char *tf_app_instance(tf_app *app);
 /* A client for a callee named in `callees`, fed by etcd or peers. */
 tf_rpc_client *tf_app_client(tf_app *app, const char *service);
+/* Before anything is made whose time others rely on (tokens; ids ask by themselves): TF_STORE_DOWN while the own clock
+ * is more than clock_tolerance_ms off PostgreSQL's, or that is not known yet. For services that use PostgreSQL. */
+TF_MUSTCHECK tf_code tf_app_clock_check(tf_ctx *ctx);
 /* A new id; bucket 0 unless the id belongs to a show. */
 TF_MUSTCHECK tf_code tf_app_id(tf_ctx *ctx, tf_app *app, int bucket, int64_t *ret_id);
 void tf_app_set_state(tf_app *app, void *state);
@@ -76,7 +79,7 @@ static inline void *tf_ctx_state(const tf_ctx *ctx)
 {
     return tf_app_state((tf_app *)ctx->app);
 }
-/* Readiness beyond the stores (say, the clock agrees): while false, health is NOT_SERVING. Starts true. */
+/* Readiness beyond the stores (say, another version took over): while false, health is NOT_SERVING. Starts true. */
 void tf_app_set_ready(tf_app *app, bool ready);
 /* True once a stop was asked for. */
 bool tf_app_stopping(tf_app *app);

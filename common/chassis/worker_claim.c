@@ -31,6 +31,7 @@ struct hold {
 struct tf_worker_claim {
     tf_pg *pg;
     const tf_clock *clock;
+    const struct tf_clock_guard *guard; /* or NULL */
     const char *holder;
     tf_ticker *ticker;
     tf_ctx ctx;                     /* of the renewing thread */
@@ -96,6 +97,12 @@ static int64_t now_tick(const tf_worker_claim *claim)
     return TF_MAX(tf_tick_of(claim->clock->wall_us(claim->clock)), 1);
 }
 
+/* Asked after the tick was read that is to be written down. */
+static bool clock_agrees(const tf_worker_claim *claim)
+{
+    return !claim->guard || tf_clock_guard_agrees(claim->guard);
+}
+
 /* ---- claiming ---------------------------------------------------------------------------------------------------- */
 
 /* A claim under way; each try starts from the database. */
@@ -107,12 +114,14 @@ struct taking {
 
 static tf_code take_by(tf_pg_conn *conn, tf_ctx *ctx, const struct tf_pg_stmt *stmt, struct taking *taking)
 {
+    int64_t tick = now_tick(taking->claim);
     tf_pg_result *result;
     tf_pg_params params;
     tf_code code;
 
+    if (!clock_agrees(taking->claim)) return tf_fail(ctx, TF_STORE_DOWN, "the clock does not agree");
     tf_pg_params_init(&params, ctx);
-    tf_pg_int8(&params, now_tick(taking->claim));
+    tf_pg_int8(&params, tick);
     tf_pg_int8(&params, AHEAD_TICKS);
     tf_pg_text(&params, taking->claim->holder);
     code = tf_pg_exec(conn, ctx, stmt, &params, &result);
@@ -181,15 +190,17 @@ static void say_silent(tf_worker_claim *claim, tf_code code)
 /* Returns the pause until the next renewal. */
 static int renew_once(tf_worker_claim *claim, struct hold *hold)
 {
+    int64_t tick = now_tick(claim) + AHEAD_TICKS;
     char worker[TF_LOG_INT];
     tf_pg_result *result;
     tf_pg_params params;
     tf_code code;
 
+    if (!clock_agrees(claim)) return RETRY_MS;
     tf_pg_params_init(&params, &claim->ctx);
     tf_pg_int2(&params, (int16_t)hold->ids.worker);
     tf_pg_int8(&params, hold->generation);
-    tf_pg_int8(&params, now_tick(claim) + AHEAD_TICKS);
+    tf_pg_int8(&params, tick);
     code = tf_pg_query(&claim->ctx, claim->pg, &renew, &params, &result);
     if (code) {
         say_silent(claim, code);
@@ -227,8 +238,8 @@ static int claim_tick(void *arg)
 
 /* ---- life -------------------------------------------------------------------------------------------------------- */
 
-tf_code tf_worker_claim_start(tf_ctx *ctx, tf_pg *pg, const tf_clock *clock, const char *holder,
-                              tf_worker_claim **ret_claim)
+tf_code tf_worker_claim_start(tf_ctx *ctx, tf_pg *pg, const tf_clock *clock, const struct tf_clock_guard *guard,
+                              const char *holder, tf_worker_claim **ret_claim)
 {
     tf_worker_claim *claim = calloc(1, sizeof(*claim));
     tf_code code;
@@ -236,12 +247,14 @@ tf_code tf_worker_claim_start(tf_ctx *ctx, tf_pg *pg, const tf_clock *clock, con
     TF_ASSERT(claim);
     claim->pg = pg;
     claim->clock = clock;
+    claim->guard = guard;
     claim->holder = holder;
     code = claim_make(claim, ctx);
-    if (code) {
+    if (code && clock_agrees(claim)) {
         free(claim);
         return code;
     }
+    tf_error_clear(ctx);
     tf_ctx_init(&claim->ctx, "worker-claim", 0);
     claim->ticker = tf_ticker_start("tf-worker-claim", claim_tick, claim);
     *ret_claim = claim;

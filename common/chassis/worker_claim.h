@@ -9,13 +9,17 @@
 #pragma once
 
 #include "common/base/id.h"
+#include "common/chassis/clock_guard.h"
 #include "common/pg/pg.h"
 
 typedef struct tf_worker_claim tf_worker_claim;
 
 /* Claims a number and starts the renewing thread. TF_OVERLOADED: all 256 numbers are in use; else the store's codes.
- * pg, clock and holder (a name for people) are borrowed. */
-TF_MUSTCHECK tf_code tf_worker_claim_start(tf_ctx *ctx, tf_pg *pg, const tf_clock *clock, const char *holder,
+ * pg, clock, guard and holder (a name for people) are borrowed. While the guard (may be NULL) says that the clock does
+ * not agree, nothing is claimed or reserved: marks from a clock that is ahead would block the number's next holders. A
+ * start in such a time succeeds and claims later. */
+TF_MUSTCHECK tf_code tf_worker_claim_start(tf_ctx *ctx, tf_pg *pg, const tf_clock *clock,
+                                           const struct tf_clock_guard *guard, const char *holder,
                                            tf_worker_claim **ret_claim);
 /* Stops, gives the number back with the last tick used (when the database answers in time), frees. Accepts NULL. */
 void tf_worker_claim_stop(tf_ctx *ctx, tf_worker_claim *claim);

@@ -163,10 +163,13 @@ void picker_set(struct picker *picker, const char *const *addresses, size_t n)
         struct endpoint *endpoint = known(picker, addresses[i]);
 
         if (listed(next, n_next, addresses[i])) continue;
-        if (endpoint)
+        if (endpoint) {
             atomic_fetch_add(&endpoint->refs, 1);
-        else
+            /* It is announced, perhaps anew: what the last attempt to connect met need not be so any more. */
+            grpc_channel_reset_connect_backoff(endpoint->channel);
+        } else {
             endpoint = endpoint_new(addresses[i], picker->message_max);
+        }
         if (endpoint) next[n_next++] = endpoint;
     }
     old = n_next ? picker->endpoints : next; /* no memory for any: the old set stays */

@@ -83,6 +83,9 @@ struct tf_rpc_server_config {
     size_t message_max; /* bytes of a request; beyond: RESOURCE_EXHAUSTED by the library */
     size_t arena_max;   /* ceiling of one call's memory */
     void (*worker_start)(void *app, int worker); /* in the worker's thread; may be NULL */
+    /* Asked before each call; false: the process cannot judge calls now (its clock is off, say), and this one is
+     * refused unseen, for another instance to answer. Any thread, must not block; may be NULL. */
+    bool (*fit)(void *app);
 };
 
 /* Starts listening and serving; health answers NOT_SERVING until tf_rpc_server_set_serving. On failure *ret_error has a

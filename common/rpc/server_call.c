@@ -295,12 +295,14 @@ static tf_code decode(tf_ctx *ctx, struct server_call *call, ProtobufCMessage **
 /* Everything but the answer's bytes. */
 static tf_code handle(tf_ctx *ctx, struct server_call *call, bool *ret_begun, ProtobufCMessage **ret_response)
 {
+    const struct tf_rpc_server_config *config = &call->method->server->config;
     const struct tf_rpc_binding *binding = call->method->binding;
     ProtobufCMessage *request = NULL, *response;
     tf_code code;
 
     if (atomic_load(&call->method->server->cancelled)) return tf_fail(ctx, TF_STORE_DOWN, "the server is stopping");
     if (atomic_load(&call->gone)) return tf_fail(ctx, TF_CANCELLED, "the caller went away while the call waited");
+    if (config->fit && !config->fit(config->app)) return tf_fail(ctx, TF_STORE_DOWN, "the process is not fit to judge");
     code = tf_ctx_check(ctx); /* it may have waited for too long */
     if (code) return code;
 

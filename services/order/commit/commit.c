@@ -157,7 +157,6 @@ struct worker {
     tf_ctx ctx;
     tf_pg_conn *conn; /* its own; NULL: lost */
     int64_t looked_us;
-    bool clock_off;
 };
 
 /* Fails fast while PostgreSQL is away. */
@@ -194,22 +193,14 @@ static tf_code ask_clock(struct worker *worker)
     return TF_OK;
 }
 
-/* An instance whose clock is off, or that does not know, is not ready: times of ids, tokens and answers hang on it. */
-static void guard_clock(struct worker *worker)
+/* An instance that does not know the sale time is not ready; that its own clock agrees is the chassis's care. */
+static void look_at_clock(struct worker *worker)
 {
-    int64_t offset_us = 0;
-    bool known = sale_time_offset(tf_app_clock(committer.app), &offset_us);
-    bool off = !known || offset_us > order_config.clock_tolerance_ms * TF_US_PER_MS ||
-               offset_us < -order_config.clock_tolerance_ms * TF_US_PER_MS;
-    char text[TF_LOG_INT];
+    int64_t offset_us;
 
     worker->looked_us = tf_mono_us();
-    tf_app_set_ready(committer.app, !off && !inventory_superseded()); /* or another version sells */
-    if (off == worker->clock_off) return;
-    worker->clock_off = off;
-    tf_log(off ? TF_LOG_ERROR : TF_LOG_INFO,
-           off ? "own clock differs from PostgreSQL's; not ready" : "own clock agrees with PostgreSQL's", "offset_ms",
-           known ? tf_log_int(text, offset_us / TF_US_PER_MS) : "unknown", NULL);
+    tf_app_set_ready(committer.app, sale_time_offset(tf_app_clock(committer.app), &offset_us) &&
+                                        !inventory_superseded()); /* or another version sells */
 }
 
 static void fail_batch(struct commit_entry *const *entries, size_t n, tf_code code)
@@ -401,7 +392,7 @@ static void *work(void *arg)
         }
         if (tf_mono_us() - worker->looked_us >= LOOK_US) {
             if (!n && ask_clock(worker)) tf_error_clear(&worker->ctx); /* away: admission says so */
-            guard_clock(worker);
+            look_at_clock(worker);
         }
         pthread_mutex_lock(&committer.lock);
     }
@@ -455,7 +446,7 @@ tf_code commit_start(struct tf_app *app)
         worker_free(worker);
         return code;
     }
-    guard_clock(worker);
+    look_at_clock(worker);
     worker_of_process = worker;
     if (pthread_create(&committer.thread, NULL, work, worker)) {
         worker_free(TF_TAKE(worker_of_process));

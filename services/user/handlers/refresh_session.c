@@ -10,6 +10,9 @@ tf_code refresh_session(tf_ctx *ctx, const RefreshSessionRequest *request, Refre
     char *refresh;
     tf_code code;
 
+    code = tf_app_clock_check(ctx); /* before the old one is used up */
+    if (code) return code;
+
     code = refresh_token_read(ctx, request->refresh_token, &session_id, old_hash);
     if (code) return code;
 

@@ -421,7 +421,7 @@ static void test_life(void **state)
     assert_int_equal(status, 200);
     assert_non_null(
         strstr(body, "\"name\":\"mini\",\"instance\":\"mini-1\",\"state\":\"SERVING\",\"version\":\"" TF_VERSION));
-    assert_non_null(strstr(body, "\"pg\":true,\"redis\":true,\"etcd_registered\":true,\"missing\":[]"));
+    assert_non_null(strstr(body, "\"pg\":true,\"clock\":true,\"redis\":true,\"etcd_registered\":true,\"missing\":[]"));
     wait_until(noted, (void *)"started", SOON_MS, "it started");
     wait_until(noted, (void *)"tick", SOON_MS, "its periodic work runs");
     wait_until(noted, (void *)"received", SOON_MS, "its events come back");

@@ -29,7 +29,7 @@ static tf_worker_claim *claim_start(const tf_clock *clock, const char *holder)
     tf_ctx ctx;
 
     ctx_start(&ctx, CALL_MS);
-    ASSERT_OK(&ctx, tf_worker_claim_start(&ctx, support.app.pg, clock, holder, &claim));
+    ASSERT_OK(&ctx, tf_worker_claim_start(&ctx, support.app.pg, clock, NULL, holder, &claim));
     tf_ctx_done(&ctx);
     return claim;
 }
@@ -239,7 +239,8 @@ static void test_all_taken(void **state)
     sql(&support,
         "INSERT INTO worker_claim SELECT n, 1, 'other', 1000 + n, false, now() FROM generate_series(0, 255) n");
     ctx_start(&ctx, CALL_MS);
-    ASSERT_CODE(&ctx, tf_worker_claim_start(&ctx, support.app.pg, tf_clock_system(), "late", &claim), TF_OVERLOADED);
+    ASSERT_CODE(&ctx, tf_worker_claim_start(&ctx, support.app.pg, tf_clock_system(), NULL, "late", &claim),
+                TF_OVERLOADED);
     tf_ctx_done(&ctx);
 
     /* crashed processes must not keep the service down for a day */

@@ -19,6 +19,7 @@ static void test_take(void **state)
         {"migrate", "--migrate", "", TF_COMMAND_MIGRATE, NULL, 0, NULL},
         {"migrate among settings", "--a=1 --migrate --b=2", "--a=1 --b=2 ", TF_COMMAND_MIGRATE, NULL, 0, NULL},
         {"list", "--dead-letters list", "", TF_COMMAND_LIST, NULL, 0, NULL},
+        {"json", "--dead-letters json --a=1", "--a=1 ", TF_COMMAND_LIST_JSON, NULL, 0, NULL},
         {"list, settings after", "--dead-letters list --a=1", "--a=1 ", TF_COMMAND_LIST, NULL, 0, NULL},
         {"replay", "--dead-letters replay 17 --a=1", "--a=1 ", TF_COMMAND_REPLAY, NULL, 17, NULL},
         {"replay with topic", "--dead-letters replay order/17", "", TF_COMMAND_REPLAY, "order", 17, NULL},

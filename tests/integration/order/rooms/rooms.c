@@ -30,8 +30,7 @@ struct order_config rooms_config = {.hold_floor_s = 1,
                                     .commit_queue_max = 4096,
                                     .intent_ms = 1000,
                                     .settle_interval_ms = 200,
-                                    .safety_net_s = 1,
-                                    .clock_tolerance_ms = 2000};
+                                    .safety_net_s = 1};
 
 static struct {
     tf_app app;
