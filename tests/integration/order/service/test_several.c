@@ -458,6 +458,43 @@ static void test_a_stopped_instance_starves_nobody(void **state)
     check_ended_once(&show, N);
 }
 
+static bool queue_empty(void *arg)
+{
+    return db_number("SELECT count(*) FROM settle_queue WHERE show_id = $1",
+                     ((const struct fixture_show *)arg)->show_id) == 0;
+}
+
+/* Changes that both find in settle_queue at their next look, and both tell Redis: counted once. */
+static void test_the_queue_is_worked_off_by_both(void **state)
+{
+    enum { BUYERS = 20, LIMIT = 3 };
+    struct fixture_show show = show_on_sale();
+    tf_code code;
+
+    (void)state;
+    show.hold_seconds = 600;
+    show.account_limit = LIMIT;
+    publish(&show);
+    for (int i = 0; i < 2 * BUYERS; i++)
+        assert_true(buy_at(i % 2 ? &second : harness_first(), 30000 + i / 2, &show, NULL, 1, NULL) > 0);
+    db_number(
+        "WITH o AS (UPDATE orders SET state = 5, cancel_reason = 1 WHERE (bucket, order_no) IN (SELECT bucket, "
+        "min(order_no) FROM orders WHERE show_id = $1 GROUP BY bucket, user_id) RETURNING bucket, order_no, show_id),"
+        " t AS (UPDATE tickets t SET live = false FROM o WHERE t.bucket = o.bucket AND t.order_no = o.order_no),"
+        " q AS (INSERT INTO settle_queue (bucket, order_no, show_id) SELECT * FROM o RETURNING 1)"
+        " SELECT count(*) FROM q",
+        show.show_id);
+    wait_until(queue_empty, &show, 6000, "the queue is worked off");
+    assert_int_equal(count_live(&show), BUYERS);
+    for (int i = 0; i < BUYERS; i++) { /* each has one ticket left, no more and no fewer */
+        for (int k = 0; k < LIMIT - 1; k++)
+            assert_true(buy_at(&second, 30000 + i, &show, NULL, 1, NULL) > 0);
+        buy_at(&second, 30000 + i, &show, NULL, 1, &code);
+        CHECK_TEXT("beyond the limit", tf_code_info(code)->reason, "LIMIT_EXCEEDED");
+    }
+    assert_int_equal(count_twice(&show), 0);
+}
+
 /* ---- rebuilding ----------------------------------------------------------------------------------------------------
  */
 
@@ -573,6 +610,7 @@ int main(void)
         cmocka_unit_test(test_keys_outlive_redis),
         cmocka_unit_test(test_ends_of_holds_are_shared),
         cmocka_unit_test(test_a_stopped_instance_starves_nobody),
+        cmocka_unit_test(test_the_queue_is_worked_off_by_both),
         cmocka_unit_test(test_rebuilds_of_two_instances),
         cmocka_unit_test(test_a_rebuilder_that_dies_is_followed),
     };
