@@ -3,6 +3,7 @@
 #include "tools/load/load.h"
 
 #include "common/base/clock.h"
+#include "common/base/log.h"
 #include "common/chassis/access_token.h"
 #include "common/chassis/secrets.h"
 #include "common/chassis/worker_claim.h"
@@ -212,14 +213,15 @@ int load_prepare(int argc, char **argv)
     struct prepare p = {.base_port = 17000, .token_life_s = 6 * 3600};
 
     if (!parse(argc, argv, &p)) return 64;
+    tf_log_start("load", "warn");
     p.places = tf_arena_new(1 << 20);
     if (!p.places) load_die("no memory");
     tf_ctx_init(&p.ctx, "load", BATCH_TIMEOUT_US);
     tf_random_hex(p.batch_name, 8);
     read_keys(&p);
     make_password(&p);
-    open_database(&p);
     open_file(&p);
+    open_database(&p);
     make_accounts(&p);
     tf_worker_claim_stop(&p.ctx, p.claim);
     tf_pg_free(p.pg);
