@@ -9,6 +9,7 @@
 #include "common/base/log.h"
 #include "common/base/metrics.h"
 
+#include <limits.h>
 #include <pthread.h>
 #include <stdatomic.h>
 #include <stdio.h>
@@ -20,6 +21,7 @@ enum {
     BLOCK_MAX_MS = 1000, /* a stream that is gone, or a claim that is due, is noticed after this at the latest */
     CALL_MS = 5000,      /* for the server to answer, on top of its BLOCK */
     PAUSE_MS = 100,      /* after a failure; the connection adds its own backoff */
+    FAREWELL_MS = 500,   /* for handing over what is left at a stop */
     ID_TEXT = 48,
 };
 
@@ -258,6 +260,33 @@ static tf_code retry_left(struct tf_stream_consumer *c)
     return n ? claim(c, pending, n) : TF_OK;
 }
 
+/* What this consumer leaves is made due at once: nobody is at work on it any more, but the others would wait for as
+ * long as a handler may take. They do when this does not reach the server. */
+static void hand_over(struct tf_stream_consumer *c)
+{
+    struct tf_stream_pending pending[BATCH_MAX];
+    int64_t idle_ms = TF_MAX(tf_stream_rest_ms(c->config.retry_after_ms, INT_MAX), c->config.handler_timeout_ms);
+    tf_redis_reply *reply;
+    tf_redis_cmd cmd;
+    size_t n;
+
+    tf_ctx_reset(&c->io, FAREWELL_MS * TF_US_PER_MS);
+    command(&cmd, c, WORDS("XPENDING", c->config.stream, c->config.group, "-", "+"));
+    tf_redis_arg_int(&cmd, BATCH_MAX);
+    tf_redis_arg(&cmd, c->config.consumer);
+    if (tf_redis_blocking_run(&c->io, c->connection, &cmd, 1, false, &reply)) return;
+    n = tf_stream_pendings(reply, pending, BATCH_MAX);
+    if (n == 0) return;
+    command(&cmd, c, WORDS("XCLAIM", c->config.stream, c->config.group, c->config.consumer, "0"));
+    for (size_t i = 0; i < n; i++)
+        tf_redis_arg(&cmd, pending[i].id);
+    tf_redis_arg(&cmd, "IDLE");
+    tf_redis_arg_int(&cmd, idle_ms);
+    tf_redis_arg(&cmd, "JUSTID"); /* not a delivery */
+    if (tf_redis_blocking_run(&c->io, c->connection, &cmd, 1, false, &reply))
+        complain(c, "what was left is not handed over");
+}
+
 /* ---- life ------------------------------------------------------------------------------------------------------ */
 
 static void rest(struct tf_stream_consumer *c)
@@ -294,6 +323,7 @@ static void *run(void *arg)
         complain(c, c->io.error.internal);
         rest(c);
     }
+    hand_over(c);
     return NULL;
 }
 

@@ -35,5 +35,5 @@ struct tf_stream_config {
 };
 
 tf_stream_consumer *tf_stream_consumer_start(const struct tf_stream_config *config);
-/* Finishes the batch under way, joins, frees. */
+/* Finishes the batch under way, leaves what it did not acknowledge to others of the group at once, joins, frees. */
 void tf_stream_consumer_stop(tf_stream_consumer *consumer);

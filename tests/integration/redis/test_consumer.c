@@ -143,6 +143,24 @@ static tf_stream_consumer *start(const char *group, const char *name, struct dia
     return tf_stream_consumer_start(&consumer);
 }
 
+/* One whose entries another would leave alone for 20 s. */
+static tf_stream_consumer *start_patient(const char *name, struct diary *d)
+{
+    struct tf_stream_config consumer = {
+        .redis = &config,
+        .stream = stream,
+        .group = "g",
+        .consumer = name,
+        .batch_max = 100,
+        .retry_after_ms = 200,
+        .handler_timeout_ms = 20000,
+        .handler = note,
+        .arg = d,
+    };
+
+    return tf_stream_consumer_start(&consumer);
+}
+
 static int group_setup(void **state)
 {
     (void)state;
@@ -321,6 +339,26 @@ static void stopping_finishes_the_batch(void **state)
     assert_true(tf_mono_us() - began < 200 * TF_US_PER_MS);
 }
 
+static void who_stops_hands_over_what_it_left(void **state)
+{
+    tf_stream_consumer *consumer;
+
+    (void)state;
+    diary.fail_until = 1000000;
+    for (int i = 0; i < 3; i++)
+        add("x");
+    consumer = start_patient("leaving", &diary);
+    wait_until(seen_3, &diary, 3000, "three entries");
+    tf_stream_consumer_stop(consumer);
+    assert_int_equal(pending("g"), 3);
+    consumer = start_patient("staying", &other);
+    wait_until(seen_3, &other, 3000, "the entries of who left");
+    wait_until(is_empty, NULL, 2000, "an empty stream");
+    tf_stream_consumer_stop(consumer);
+    for (int i = 0; i < other.n; i++)
+        assert_true(other.seen[i].deliveries >= 2);
+}
+
 static void a_shared_stream_keeps_its_entries_for_other_groups(void **state)
 {
     tf_stream_consumer *one, *two;
@@ -377,6 +415,7 @@ int main(void)
         cmocka_unit_test_setup_teardown(two_consumers_share_the_work, setup, teardown),
         cmocka_unit_test_setup_teardown(a_lost_stream_is_made_again, setup, teardown),
         cmocka_unit_test_setup_teardown(stopping_finishes_the_batch, setup, teardown),
+        cmocka_unit_test_setup_teardown(who_stops_hands_over_what_it_left, setup, teardown),
         cmocka_unit_test_setup_teardown(a_shared_stream_keeps_its_entries_for_other_groups, setup, teardown),
         cmocka_unit_test_setup_teardown(a_lost_connection_loses_nothing, setup, teardown),
     };
