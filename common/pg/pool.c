@@ -1,5 +1,6 @@
-/* The pool: a bound on connections, idle ones lent last-in first-out, fail-fast while the server is away. Thread-safe.
- */
+/* The pool: a bound on connections, idle ones lent last-in first-out. While the server is away calls fail fast, and one
+ * connection at a time is tried, after pauses that grow and are jittered: it is not met by a storm when it comes back.
+ * Thread-safe. */
 #include "common/pg/conn.h"
 
 #include "common/base/metrics.h"
@@ -30,8 +31,9 @@ struct tf_pg {
     tf_pg_conn *idle;           /* last in, first out: the warm ones work, the others may rest */
     int open;                   /* idle, lent, and being opened */
     int lent;
+    int opening;           /* connections that are being opened, pooled or not */
     int64_t down_until_us; /* fail fast until then; 0: the server was there when last asked */
-    int64_t backoff_us;
+    int64_t backoff_us;    /* the last pause; 0: the last connection could be opened */
     uint64_t random;
 };
 
@@ -74,7 +76,13 @@ void tf_pg_free(tf_pg *pg)
 
 /* ---- opening --------------------------------------------------------------------------------------------------- */
 
-/* Opens outside the lock; keeps the record that makes others fail fast. */
+/* Under the lock. After a failure one is tried at a time: whoever comes meanwhile need not wait for what it meets. */
+static bool is_down(const tf_pg *pg)
+{
+    return tf_mono_us() < pg->down_until_us || (pg->backoff_us && pg->opening);
+}
+
+/* Opens outside the lock, after pg->opening was raised; keeps the record that makes others fail fast. */
 static tf_code open_one(tf_ctx *ctx, tf_pg *pg, tf_pg_conn **ret_conn)
 {
     bool server_failed;
@@ -82,6 +90,7 @@ static tf_code open_one(tf_ctx *ctx, tf_pg *pg, tf_pg_conn **ret_conn)
 
     code = tf_pg_open(ctx, pg, &pg->config, ret_conn, &server_failed);
     pthread_mutex_lock(&pg->lock);
+    pg->opening--;
     if (code == TF_OK) {
         pg->down_until_us = 0;
         pg->backoff_us = 0;
@@ -93,12 +102,6 @@ static tf_code open_one(tf_ctx *ctx, tf_pg *pg, tf_pg_conn **ret_conn)
     pthread_mutex_unlock(&pg->lock);
     if (code) tf_counter_add_label(&failures, pg->config.name, 1);
     return code;
-}
-
-/* Under the lock. */
-static bool is_down(const tf_pg *pg)
-{
-    return tf_mono_us() < pg->down_until_us;
 }
 
 static tf_code down(tf_ctx *ctx)
@@ -115,6 +118,7 @@ tf_code tf_pg_connect(tf_ctx *ctx, tf_pg *pg, tf_pg_conn **ret_conn)
     if (code) return code;
     pthread_mutex_lock(&pg->lock);
     away = is_down(pg);
+    if (!away) pg->opening++;
     pthread_mutex_unlock(&pg->lock);
     if (away) return down(ctx);
     return open_one(ctx, pg, ret_conn);
@@ -143,6 +147,7 @@ static tf_code reserve(tf_ctx *ctx, tf_pg *pg, tf_pg_conn **ret_idle)
         if (is_down(pg)) return down(ctx);
         if (pg->open < pg->config.connections_max) {
             pg->open++;
+            pg->opening++;
             *ret_idle = NULL;
             return TF_OK;
         }
