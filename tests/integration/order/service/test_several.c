@@ -109,7 +109,7 @@ struct caller {
     const struct instance *at, *then; /* then: asked with the same key when the first did not answer */
     const struct fixture_show *show;
     int64_t user_id, order_no;
-    char key[40];
+    char key[64];
     tf_code code;
     int calls;
 };
