@@ -316,7 +316,7 @@ static void advance(struct tf_http_connection *c)
             return;
         }
     }
-    if (c->ended || c->loop->draining)
+    if (c->ended)
         tf_http_connection_close(c);
     else
         set_phase(c, TF_HTTP_IDLE);

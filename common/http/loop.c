@@ -13,7 +13,7 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
-enum { ACCEPTS_AT_ONCE = 64, TICK_MS = 25, ACCEPT_PAUSE_MS = 100, LINGER_MS = 1000 };
+enum { ACCEPTS_AT_ONCE = 64, TICK_MS = 25, ACCEPT_PAUSE_MS = 100, LINGER_MS = 1000, IDLE_DRAIN_MS = 500 };
 
 static tf_gauge connections = TF_GAUGE("tf_http_connections", "Open HTTP connections", NULL);
 static tf_gauge buffered =
@@ -100,13 +100,11 @@ static void stop_accepting(struct tf_http_loop *loop)
     loop->accept_pause_until_us = 0;
 }
 
-static void begin_drain(struct tf_http_loop *loop, int64_t until_us)
+/* Who has not asked for anything until now is not waited for. */
+static void close_idle(struct tf_http_loop *loop)
 {
     static const enum tf_http_phase idle_in[] = {TF_HTTP_HEADER, TF_HTTP_IDLE};
 
-    stop_accepting(loop);
-    loop->draining = true;
-    loop->drain_until_us = until_us;
     for (size_t i = 0; i < TF_COUNT(idle_in); i++) {
         struct tf_http_connection *c, *next;
 
@@ -115,6 +113,18 @@ static void begin_drain(struct tf_http_loop *loop, int64_t until_us)
             if (tf_http_connection_is_idle(c)) tf_http_connection_close(c);
         }
     }
+}
+
+/* Idle connections get a moment: a client that is about to use one again would meet its end with a request on the way,
+ * and not know what became of it; its next answer tells it to go. */
+static void begin_drain(struct tf_http_loop *loop, int64_t until_us)
+{
+    int64_t now = tf_mono_us();
+
+    stop_accepting(loop);
+    loop->draining = true;
+    loop->drain_until_us = until_us;
+    loop->idle_until_us = now + TF_MIN((int64_t)IDLE_DRAIN_MS * TF_US_PER_MS, TF_MAX(until_us - now, 0) / 2);
     if (!loop->n_connections) event_base_loopbreak(loop->base);
 }
 
@@ -161,6 +171,7 @@ static void on_tick(evutil_socket_t fd, short what, void *arg)
     }
     tf_gauge_set(&connections, atomic_load_explicit(&n_open, memory_order_relaxed));
     tf_gauge_set(&buffered, (double)tf_http_budget_in_use());
+    if (loop->draining && now >= loop->idle_until_us) close_idle(loop);
     if (loop->draining && now >= loop->drain_until_us) event_base_loopbreak(loop->base);
 }
 

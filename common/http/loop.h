@@ -49,7 +49,7 @@ struct tf_http_loop {
     } phases[TF_HTTP_PHASES];
     size_t n_connections;
     bool draining;
-    int64_t drain_until_us;
+    int64_t drain_until_us, idle_until_us; /* idle connections are closed earlier */
     pthread_t thread;
     bool running;
 };

@@ -59,8 +59,9 @@ TF_MUSTCHECK tf_code tf_http_server_start(const struct tf_http_server_config *co
                                           const char **ret_error);
 /* The port that is listened on (the kernel's choice when the address said 0). */
 int tf_http_server_port(const tf_http_server *server);
-/* Closes the listeners, answers what is under way (Connection: close) up to drain_ms, joins, frees. Requests that the
- * handler still keeps stay valid until their tf_http_respond, which then only releases them. */
+/* Closes the listeners, answers what is under way (Connection: close) up to drain_ms, joins, frees. Idle connections
+ * may ask once more for half a second, so that no request meets a closing one. Requests that the handler still keeps
+ * stay valid until their tf_http_respond, which then only releases them. */
 void tf_http_server_stop(tf_http_server *server, int drain_ms);
 
 /* ---- the request: borrowed strings, valid until tf_http_respond ------------------------------ */

@@ -53,7 +53,7 @@ static struct support support;
 static struct tf_identity_key key = {.size = KEY_BYTES};
 static char key_path[] = "/tmp/tf-test-instances-key-XXXXXX", clock_path[] = "/tmp/tf-test-instances-clock-XXXXXX";
 static struct instance {
-    char name[16], address[32];
+    char name[32], address[32];
     int admin_port;
     pid_t pid;
 } instances[INSTANCES];

@@ -354,6 +354,63 @@ static void test_drain(void **state)
     assert_true(tf_mono_us() - since_us < 1900 * TF_US_PER_MS);
 }
 
+enum { DRAIN_CLIENTS = 16 };
+
+static struct {
+    int port;
+    _Atomic int answered, told, lost; /* told: by Connection: close, that they are to go */
+} drained;
+
+/* A client that asks one thing after another on its connection until it is told to go. */
+static void *ask_until_told(void *arg)
+{
+    static const char ask[] = "GET /a HTTP/1.1\r\n" HOST "\r\n";
+    int pause_us = (int)(intptr_t)arg, fd = raw_connect(drained.port);
+    char answer[4096];
+    ssize_t n;
+
+    for (;;) {
+        if (send(fd, ask, sizeof ask - 1, MSG_NOSIGNAL) < 0) break;
+        n = recv(fd, answer, sizeof answer - 1, 0);
+        if (n <= 0) break;
+        answer[n] = '\0';
+        atomic_fetch_add(&drained.answered, 1);
+        if (strstr(answer, "Connection: close")) {
+            atomic_fetch_add(&drained.told, 1);
+            close(fd);
+            return NULL;
+        }
+        usleep((useconds_t)pause_us);
+    }
+    atomic_fetch_add(&drained.lost, 1);
+    close(fd);
+    return NULL;
+}
+
+/* Nobody's request meets a closing connection: each is told by its last answer. */
+static void test_drain_loses_no_answer(void **state)
+{
+    pthread_t clients[DRAIN_CLIENTS];
+    tf_http_server *own;
+
+    (void)state;
+    for (int round = 0; round < 10; round++) {
+        own = start(2);
+        drained.port = tf_http_server_port(own);
+        atomic_store(&drained.answered, 0);
+        atomic_store(&drained.told, 0);
+        for (int i = 0; i < DRAIN_CLIENTS; i++)
+            TF_ASSERT(pthread_create(&clients[i], NULL, ask_until_told, (void *)(intptr_t)(i * 2000)) == 0);
+        for (int i = 0; i < WAIT_MS && atomic_load(&drained.answered) < 20 * DRAIN_CLIENTS; i++)
+            usleep(1000);
+        tf_http_server_stop(own, 2000);
+        for (int i = 0; i < DRAIN_CLIENTS; i++)
+            pthread_join(clients[i], NULL);
+        assert_int_equal(atomic_load(&drained.lost), 0);
+        assert_int_equal(atomic_load(&drained.told), DRAIN_CLIENTS);
+    }
+}
+
 /* A handler that never answers in time does not hold the stop, and may still answer into nothing afterwards. */
 static void test_stop_with_a_kept_request(void **state)
 {
@@ -389,6 +446,7 @@ int main(void)
         cmocka_unit_test(test_address_errors),
         cmocka_unit_test(test_restart),
         cmocka_unit_test(test_drain),
+        cmocka_unit_test(test_drain_loses_no_answer),
         cmocka_unit_test(test_stop_with_a_kept_request),
     };
 
