@@ -4,7 +4,14 @@
 #include "common/chassis/app_internal.h"
 #include "common/chassis/settings_print.h"
 
-enum tf_command_kind { TF_COMMAND_SERVE, TF_COMMAND_MIGRATE, TF_COMMAND_LIST, TF_COMMAND_REPLAY, TF_COMMAND_DISCARD };
+enum tf_command_kind {
+    TF_COMMAND_SERVE,
+    TF_COMMAND_MIGRATE,
+    TF_COMMAND_LIST,
+    TF_COMMAND_LIST_JSON,
+    TF_COMMAND_REPLAY,
+    TF_COMMAND_DISCARD
+};
 struct tf_command {
     enum tf_command_kind kind;
     const char *topic; /* NULL: not said */

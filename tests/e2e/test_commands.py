@@ -11,7 +11,7 @@ import pytest
 
 from conftest import ROOT
 
-COMMANDS = ["up", "down", "status", "logs", "scale", "restart", "import", "demo", "check", "test", "bench", "load", "service", "docs", "help"]
+COMMANDS = ["up", "down", "status", "logs", "scale", "restart", "import", "demo", "order", "events", "check", "test", "bench", "load", "service", "docs", "help"]
 
 
 def ticketflow(*arguments, root=ROOT, **environment):

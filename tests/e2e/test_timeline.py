@@ -7,8 +7,8 @@ import subprocess
 
 import pytest
 
-from api import Refused, new_key, until
-from conftest import BASE_PORT, BIN, GATEWAY, HOME, log_in
+from api import Refused, moment, new_key, until
+from conftest import HOME, log_in
 
 ADMITTED = {"order.requested", "order.held", "order.committed", "event.sent", "payment.created", "payment.opened", "payment.notified", "payment.succeeded", "order.paid"}
 
@@ -77,7 +77,8 @@ def test_bought_paid_scanned(buyer, show, new_show, operator):
 
     found = awaited(operator, order["order_no"], *ADMITTED, "ticket.admitted", "ticket.refused")
     assert [e["kind"] for e in found][:3] == ["order.requested", "order.held", "order.committed"]
-    assert [e["time"] for e in found] == sorted(e["time"] for e in found)
+    times = [moment(e["time"]) for e in found]
+    assert times == sorted(times)
     assert all(e["process"] in ("order", "pay") and e["request_id"] and e["text"] and e["time"] for e in found)
     held, committed = found[1], found[2]
     assert held["facts"]["place_nos"] == ",".join(str(t["place_no"]) for t in order["tickets"])

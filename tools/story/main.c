@@ -4,6 +4,7 @@
  *   tf-story selfcheck --catalogue FILE     imports it, then buys, pays and is refunded one place of its first show;
  *                                           prints what was bought
  *   tf-story demo --catalogue FILE          the same, each request and answer printed
+ *   tf-story order KEY [--show ID] [--json] what happened to an order, found by KEY
  *
  * All with --gateway URL --secrets DIR. Exit status 0: it went as told; 1: it did not; 64: the command line is at
  * fault. */
@@ -16,7 +17,8 @@
 
 static int usage(void)
 {
-    fputs("usage: tf-story import FILE | selfcheck --catalogue FILE | demo --catalogue FILE, with --gateway URL "
+    fputs("usage: tf-story import FILE | selfcheck --catalogue FILE | demo --catalogue FILE | order KEY, with "
+          "--gateway URL "
           "--secrets DIR [--quiet]\n",
           stderr);
     return 64;
@@ -25,14 +27,16 @@ static int usage(void)
 int main(int argc, char **argv)
 {
     struct story s = {.gateway = "http://127.0.0.1:17080"};
-    const char *catalogue = NULL, *file = NULL, *show_id = NULL, *command = argc > 1 ? argv[1] : "";
-    bool quiet = false, ok = false;
+    const char *catalogue = NULL, *file = NULL, *show_id = NULL, *show = NULL, *command = argc > 1 ? argv[1] : "";
+    bool quiet = false, as_json = false, ok = false;
 
     for (int i = 2; i < argc; i++) {
         const char *value = i + 1 < argc ? argv[i + 1] : NULL;
 
         if (strcmp(argv[i], "--quiet") == 0) {
             quiet = true;
+        } else if (strcmp(argv[i], "--json") == 0) {
+            as_json = true;
         } else if (argv[i][0] != '-' && !file) {
             file = argv[i];
         } else if (value && strcmp(argv[i], "--gateway") == 0) {
@@ -41,6 +45,8 @@ int main(int argc, char **argv)
             s.secrets = argv[++i];
         } else if (value && strcmp(argv[i], "--catalogue") == 0) {
             catalogue = argv[++i];
+        } else if (value && strcmp(argv[i], "--show") == 0) {
+            show = argv[++i];
         } else {
             return usage();
         }
@@ -50,6 +56,8 @@ int main(int argc, char **argv)
     s.http = tf_http_client_new();
     if (strcmp(command, "import") == 0 && file) {
         ok = story_import(&s, file, quiet, NULL);
+    } else if (strcmp(command, "order") == 0 && file) {
+        ok = story_order(&s, file, show, as_json);
     } else if ((strcmp(command, "selfcheck") == 0 || strcmp(command, "demo") == 0) && catalogue) {
         ok = story_import(&s, catalogue, true, &show_id) && show_id;
         s.print = strcmp(command, "demo") == 0;

@@ -30,5 +30,8 @@ bool story_operator(struct story *s);
 /* POST /v1/admin/imports. Prints what became of each object unless quiet; *ret_show is the first show's id, in the
  * arena (may be NULL). */
 bool story_import(struct story *s, const char *file, bool quiet, const char **ret_show);
+/* Finds the orders that the key names (with show: a place of it); prints the story of the only one, or their list.
+ * False when none is found, a call fails, or a part of the story is missing. */
+bool story_order(struct story *s, const char *key, const char *show, bool as_json);
 /* A fresh buyer buys one place of the show, pays, holds a ticket, is refunded. Prints what was bought. */
 bool story_purchase(struct story *s, const char *show_id);

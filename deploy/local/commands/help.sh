@@ -20,6 +20,8 @@ usage: ./ticketflow COMMAND [ARGUMENT…]
   restart PART…|all    replace processes one after the other, while the others serve
   import FILE          put an organiser's file on offer (docs/import-format.md)
   demo                 a purchase, each request and answer printed
+  order KEY            what happened to an order: by number, mobile, e-mail, ticket, code, or --show SHOW PLACE
+  events dead|replay|… events that could not be handled, with the cause
   check [--json]       compare PostgreSQL, Redis and the provider's books
   test [SUITE…]        run the tests (unit, integration, e2e, fuzz) on servers of their own
   bench [NAME…]        measure (hold, inventory, commit, purchase) on a private installation; --json FILE keeps the figures

@@ -72,7 +72,7 @@ static void test_uses(void **state)
         {"no stores, letters", "--dead-letters", 0, 0, TF_COMMAND_SERVE},
         {"database only, migrate", "--migrate", TF_USES_PG | TF_USES_IDS, 1, TF_COMMAND_MIGRATE},
         {"database only, letters", "--dead-letters", TF_USES_PG | TF_USES_IDS, 1, TF_COMMAND_SERVE},
-        {"all, letters", "--dead-letters", TF_USES_PG | TF_USES_REDIS | TF_USES_BUS, 4, TF_COMMAND_LIST},
+        {"all, letters", "--dead-letters", TF_USES_PG | TF_USES_REDIS | TF_USES_BUS, 5, TF_COMMAND_LIST},
     };
 
     (void)state;
