@@ -57,7 +57,7 @@ void world_open(struct bench *b)
     /* Intents outlast the bench, so that the order process finds nothing to settle in what is measured. */
     order_config = (struct order_config){.hold_floor_s = 600, .intent_ms = 600000};
     world_ctx(b, &ctx);
-    bench_check(&ctx, tf_worker_claim_start(&ctx, world_app.pg, world_app.clock, "bench", &world_app.claim),
+    bench_check(&ctx, tf_worker_claim_start(&ctx, world_app.pg, world_app.clock, NULL, "bench", &world_app.claim),
                 "worker number");
     for (int i = 0; i < 100 && !tf_redis_up(world_app.redis); i++)
         usleep(50000);

@@ -94,7 +94,7 @@ static void open_database(struct prepare *p)
     TF_ASSERT(dsn);
     p->pg =
         tf_pg_new(&(struct tf_pg_config){.dsn = dsn, .name = "load", .connections_max = 2, .connect_timeout_ms = 3000});
-    check(p, tf_worker_claim_start(&p->ctx, p->pg, tf_clock_system(), "load", &p->claim), "user's database");
+    check(p, tf_worker_claim_start(&p->ctx, p->pg, tf_clock_system(), NULL, "load", &p->claim), "user's database");
 }
 
 /* Faster than one worker's numbers for a moment: the next tick has more. */

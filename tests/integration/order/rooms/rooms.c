@@ -180,7 +180,7 @@ int rooms_start(void **state)
     ctx_start(&ctx, 20000);
     ASSERT_OK(&ctx, tf_pg_migrate(&ctx, app->pg, "platform", tf_platform_migrations));
     ASSERT_OK(&ctx, tf_pg_migrate(&ctx, app->pg, "order", order_migrations));
-    ASSERT_OK(&ctx, tf_worker_claim_start(&ctx, app->pg, app->clock, "rooms", &app->claim));
+    ASSERT_OK(&ctx, tf_worker_claim_start(&ctx, app->pg, app->clock, NULL, "rooms", &app->claim));
     tf_ctx_done(&ctx);
     app->redis_config = (struct tf_redis_config){.address = world.redis_address,
                                                  .connect_timeout_ms = 1000,
