@@ -7,7 +7,9 @@ import shutil
 
 import pytest
 
+from faults.disk import DiskFull
 from points import Points
+from stage import Stage
 from world import FIGURES, LONG, ROOT, SEED, TEST_PORT, World
 
 
@@ -52,3 +54,19 @@ def world(chaos_home, points):
         yield world
     finally:
         world.stop()
+
+
+@pytest.fixture(scope="session")
+def stage(chaos_home, tmp_path_factory):
+    """The installation of the fault kit (stage.py): two instances of every service, proxies before the stores. At ports and a home of its own."""
+    home = chaos_home.with_name(f"{chaos_home.name}-stage")
+    shutil.rmtree(home, ignore_errors=True)
+    stage = Stage(home, TEST_PORT + 2500, points=Points(tmp_path_factory.mktemp("stage") / "points"))
+    try:
+        stage.start()
+        yield stage
+    finally:
+        stage.stop()
+        DiskFull.unmount_all()
+        if os.environ.get("TF_TEST_KEEP") != "yes":
+            shutil.rmtree(home, ignore_errors=True)

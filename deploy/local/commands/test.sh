@@ -39,10 +39,13 @@ fi
 
 # Nothing stays behind, however the tests end.
 tf_test_cleanup() {
-  local home
-  for home in "$tf_test_home-integration" "$tf_test_home-e2e" "$tf_test_home-chaos"; do
+  local home store
+  for home in "$tf_test_home-integration" "$tf_test_home-e2e" "$tf_test_home-chaos" "$tf_test_home-chaos-stage" "$tf_test_home-chaos-variant"; do
     [ -d "$home" ] || continue
     "$TF_BIN/tf-local" stop --home "$home" >/dev/null 2>&1 || true
+    for store in redis pg; do # tests/chaos/faults/disk.py
+      ! mountpoint -q "$home/$store" || umount "$home/$store"
+    done
     [ "${TF_TEST_KEEP:-no}" = yes ] || rm -rf "$home"
   done
 }
