@@ -132,3 +132,33 @@ def test_the_story_of_an_order(buyer, show):
     assert code == 0 and [line.split()[0] for line in text.splitlines()] == [second["order_no"], order["order_no"]]
     code, text, fault = ticketflow("order", "nobody@buyer.example")
     assert (code, text) == (1, "") and "no order is found" in fault
+
+
+def test_killed_between_effect_and_acknowledgement(buyer, show, local, redis, database, operator):
+    """order dies after its effects are stored and before the engine knows: all is delivered again, and nothing happens twice."""
+    orders = [buyer.buy(show) for _ in range(3)]
+    number = [int(o["order_no"]) for o in orders]
+
+    def effects():
+        count = "SELECT count(*) FROM order_history WHERE order_no = ANY (%s) AND kind = 'order.paid'"
+        told = "SELECT count(*) FROM outbox WHERE aggregate_id = ANY (%s)"
+        owed = "SELECT count(*) FROM refund_due WHERE order_no = ANY (%s)"
+        return [database("order").execute(query, (number,)).fetchone()[0] for query in (count, told, owed)]
+
+    before = effects()
+    assert before[0] == 3 and before[2] == 0
+    pid = local.parts()["order"]["pid"]
+    subprocess.run(["kill", "-9", str(pid)], check=True)
+    redis.xgroup_setid("tf:bus:payment", "order", "0")  # as if none had been acknowledged
+    until(lambda: (part := local.parts()["order"])["pid"] not in (pid, 0) and part["state"] == "running", timeout=30, what="order's return")
+    last = redis.xinfo_stream("tf:bus:payment")["last-generated-id"]
+
+    def read_again():
+        group = next(g for g in redis.xinfo_groups("tf:bus:payment") if g["name"] in (b"order", "order"))
+        return group["last-delivered-id"] == last and group["pending"] == 0
+
+    until(read_again, timeout=30, what="every event to be delivered again")
+    assert effects() == before
+    assert [o["state"] for o in (buyer.get_order(o["order_no"]) for o in orders)] == ["ORDER_STATE_PAID"] * 3
+    fresh = buyer.buy(show)  # and the new process goes on
+    assert fresh["state"] == "ORDER_STATE_PAID"
