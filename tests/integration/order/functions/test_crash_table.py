@@ -7,7 +7,8 @@ import pytest
 
 from inventory_model import ROOT
 
-FOLDERS = {"functions": "tests/integration/order", "rooms": "tests/integration/order", "service": "tests/integration/order", "e2e": "tests"}
+FOLDERS = {"functions": "tests/integration/order", "rooms": "tests/integration/order", "service": "tests/integration/order", "chassis": "tests/integration",
+           "e2e": "tests"}
 ROWS_MIN = 55
 
 

@@ -523,16 +523,57 @@ static bool ready_is(void *arg)
     return atomic_load(&rooms_app->ready) == *(bool *)arg;
 }
 
-static void a_wrong_own_clock_is_not_ready(void **state)
+static bool sale_time_known(void *arg)
+{
+    int64_t now_ms, error_ms;
+
+    (void)arg;
+    return sale_time_now(&now_ms, &error_ms);
+}
+
+/* Whether such an instance serves is the chassis's care (clock_guard.h). What it sold ends by PostgreSQL's clock all
+ * the same, neither early nor late. */
+static void a_wrong_own_clock_moves_no_release(void **state)
+{
+    static const struct {
+        const char *name;
+        int64_t shift_s;
+    } rows[] = {{"five seconds ahead", 5}, {"ten minutes ahead", 600}, {"an hour behind", -3600}};
+
+    (void)state;
+    wait_until(sale_time_known, NULL, 5000, "sale time");
+    for (size_t i = 0; i < TF_COUNT(rows); i++) {
+        tf_cleanup(sale_unrefp) struct sale *sale =
+            show_new(&(struct test_show){.rows = 2, .row_places = 20, .hold_seconds = 2});
+        int32_t place;
+        int64_t order;
+
+        print_message("%s\n", rows[i].name);
+        order = buy_now(sale, &(struct purchase_try){.user_id = 1, .count = 1}, &place);
+        atomic_store(&rooms_clock_shift_us, rows[i].shift_s * (int64_t)TF_US_PER_S);
+        wait_status(sale, place, 1, 5000);
+        assert_in_range(sql_number("SELECT (extract(epoch FROM cancelled_at - release_at) * 1000)::int8 FROM orders "
+                                   "WHERE order_no = %lld",
+                                   (long long)order),
+                        0, 2000);
+        atomic_store(&rooms_clock_shift_us, 0);
+    }
+}
+
+static void an_unknown_sale_time_is_not_ready(void **state)
 {
     bool yes = true, no = false;
 
     (void)state;
-    wait_until(ready_is, &yes, 3000, "ready");
-    atomic_store(&rooms_clock_shift_us, 5 * (int64_t)TF_US_PER_S);
+    wait_until(ready_is, &yes, 5000, "ready");
+    proxy_set(rooms_proxy, PROXY_REFUSE);
+    sleep_ms(1200); /* whoever asks for the clock now has failed */
+    sale_time_forget();
     wait_until(ready_is, &no, 5000, "not ready");
-    atomic_store(&rooms_clock_shift_us, 0);
-    wait_until(ready_is, &yes, 5000, "ready again");
+    assert_false(sale_time_known(NULL));
+    proxy_set(rooms_proxy, PROXY_PASS);
+    wait_until(ready_is, &yes, 10000, "ready again");
+    assert_true(sale_time_known(NULL));
 }
 
 int main(void)
@@ -552,7 +593,8 @@ int main(void)
         cmocka_unit_test(a_full_queue_refuses),
         cmocka_unit_test(sale_time_is_postgresqls_clock),
         cmocka_unit_test(samples_narrow_and_contradict),
-        cmocka_unit_test(a_wrong_own_clock_is_not_ready),
+        cmocka_unit_test(a_wrong_own_clock_moves_no_release),
+        cmocka_unit_test(an_unknown_sale_time_is_not_ready),
     };
 
     return cmocka_run_group_tests(tests, rooms_start, rooms_stop);
