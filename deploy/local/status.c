@@ -41,10 +41,10 @@ void status_forget(const struct local *l)
     unlink(path);
 }
 
-/* Proportional set size of a process, with its children (PostgreSQL's) on demand, in KiB; 0 when it is gone. */
-static long pss_kib(int pid, bool children_too)
+/* Proportional set size of a process in KiB; 0 when it is gone. The kernel walks all its pages for it. */
+static long pss_kib(int pid)
 {
-    char path[64], line[256], children[4096];
+    char path[64], line[256];
     long kib = 0, n;
     FILE *f;
 
@@ -53,14 +53,46 @@ static long pss_kib(int pid, bool children_too)
     while (f && fgets(line, sizeof line, f))
         if (sscanf(line, "Pss: %ld", &n) == 1) kib += n;
     if (f) fclose(f);
-    if (!children_too) return kib;
+    return kib;
+}
+
+struct tree {
+    long own_pages, shared_pages; /* of each alone; the most that one of them shares */
+    int processes;
+};
+
+/* The process and its children, by counters that the kernel keeps. */
+static void tree_add(struct tree *tree, int pid)
+{
+    char path[64], children[16384];
+    long size, resident, shared;
+    FILE *f;
+
+    snprintf(path, sizeof path, "/proc/%d/statm", pid);
+    f = fopen(path, "re");
+    if (f && fscanf(f, "%ld %ld %ld", &size, &resident, &shared) == 3) {
+        tree->own_pages += TF_MAX(resident - shared, 0L);
+        tree->shared_pages = TF_MAX(tree->shared_pages, shared);
+        tree->processes++;
+    }
+    if (f) fclose(f);
     snprintf(path, sizeof path, "/proc/%d/task/%d/children", pid, pid);
     f = fopen(path, "re");
     if (f && fgets(children, sizeof children, f))
         for (char *save, *word = strtok_r(children, " \n", &save); word; word = strtok_r(NULL, " \n", &save))
-            kib += pss_kib(atoi(word), true);
+            tree_add(tree, atoi(word));
     if (f) fclose(f);
-    return kib;
+}
+
+/* Memory of a part in KiB. PostgreSQL is hundreds of processes on one large block: to walk that block for each of them
+ * would take seconds on a busy machine, so what they share is counted once. */
+static long memory_kib(int pid, bool children_too)
+{
+    struct tree tree = {0};
+
+    if (children_too) tree_add(&tree, pid);
+    if (tree.processes <= 1) return pss_kib(pid);
+    return (tree.own_pages + tree.shared_pages) * (sysconf(_SC_PAGESIZE) / 1024);
 }
 
 static void print_json_text(const char *text)
@@ -109,7 +141,7 @@ int status_print(const char *home, bool json)
             continue;
         if (port) snprintf(address, sizeof address, "127.0.0.1:%d", port);
         /* The supervisor's children are the other rows. */
-        kib = pid > 0 ? pss_kib(pid, strcmp(name, "supervisor") != 0) : 0;
+        kib = pid > 0 ? memory_kib(pid, strcmp(name, "supervisor") != 0) : 0;
         if (strcmp(state, "running") != 0 && strcmp(state, "external") != 0) bad++;
         if (json)
             printf("%s\n  {\"part\": \"%s\", \"state\": \"%s\", \"pid\": %d, \"address\": \"%s\", \"memory_kib\": %ld, "
