@@ -4,6 +4,7 @@
 
 #include "common/chassis/app_internal.h"
 #include "services/order/commit/batch.h"
+#include "services/order/domain/trace.h"
 #include "services/order/events/order_event.h"
 #include "services/order/inventory/inventory.h"
 
@@ -56,7 +57,6 @@ static struct commit_entry *entry_new(struct work *w, tf_ctx *ctx)
         .adjacent = true,
         .hold_seconds = 600,
         .pay_margin_seconds = 30,
-        .trace = "bench",
         .tickets = tickets,
         .n_tickets = PLACES,
     };
@@ -86,6 +86,11 @@ static struct commit_entry *entry_new(struct work *w, tf_ctx *ctx)
                              .pay_by_at = tf_now_us()};
     bench_check(ctx, order_event_created(ctx, &row, tf_now_us(), &order.created_event_id, &order.created_event),
                 "event");
+    order.trace = order_trace_write(ctx->arena, &(struct order_trace){.request_id = "0123456789abcdef01234567",
+                                                                      .process = "order-2",
+                                                                      .asked_at = tf_now_us(),
+                                                                      .held_at = tf_now_us(),
+                                                                      .event_id = order.created_event_id});
     entry = commit_entry_new(&order);
     if (!entry) bench_die("no memory");
     return entry;
