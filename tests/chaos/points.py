@@ -82,12 +82,13 @@ class Points:
     def passes(self, name):
         return self._rows[name].passes
 
-    def await_hits(self, wanted, timeout, arm=1):
-        """Arms every point of wanted (name → hits) until it has its hits; returns those that have not after timeout seconds. arm() or a number: the countdown."""
+    def await_hits(self, wanted, timeout, arm=1, unless=lambda: False):
+        """Arms every point of wanted (name → hits) until it has its hits; returns those that have not after timeout seconds, or when unless() is true. arm() or a
+        number: the countdown."""
         end = time.monotonic() + timeout
         while True:
             missing = [name for name, hits in wanted.items() if self.hits(name) < hits]
-            if not missing or time.monotonic() > end:
+            if not missing or time.monotonic() > end or unless():
                 return missing
             for name in missing:
                 if not self.armed(name):

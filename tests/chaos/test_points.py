@@ -99,15 +99,19 @@ def test_processes_die_at_every_point_of(turn, world, points, traffic, rng):
     wanted = {name: points.hits(name) + HITS for name in POINTS[turn]}
     begun, orders = time.monotonic(), len(traffic.told)
     provoker = Provoker(world, traffic, turn)
+    traffic.patience_s = 60 + PER_HIT_S * HITS * len(wanted)
     traffic.start(TURNS[turn])
     try:
         with provoker:
-            missing = points.await_hits(wanted, timeout=30 + PER_HIT_S * HITS * len(wanted), arm=lambda: rng.randint(1, 3 if LONG else 1))
+            missing = points.await_hits(
+                wanted, timeout=traffic.patience_s, arm=lambda: rng.randint(1, 3 if LONG else 1), unless=lambda: traffic.failures or provoker.failures
+            )
             died, resumed = time.monotonic(), len(traffic.told) + len(traffic.buyers)
             points.disarm()
         until(lambda: traffic.failures or len(traffic.told) >= resumed, timeout=60, what="orders as before")
     finally:
         points.disarm()
+        traffic.patience_s = 60
         traffic.stop()
     assert not missing, f"nobody died at {missing} (passes: {[points.passes(name) for name in missing]})"
 

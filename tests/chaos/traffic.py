@@ -14,7 +14,8 @@ from api import Refused, new_key
 AGAIN = {"STORE_DOWN", "REBUILDING", "UNKNOWN_OUTCOME", "PROVIDER_DOWN", "DEADLINE", "OVERLOADED", "ORDER_CHANGED", "SERVICE_DOWN", "HTTP 502", "HTTP 503"}
 """Reasons whose next move is: the same call with the same key."""
 
-PATIENCE_S = 60
+ATTEMPT_MAX = 1000
+"""The greatest number that Idempotency-Attempt may say."""
 
 
 class NoAnswer(AssertionError):
@@ -23,6 +24,9 @@ class NoAnswer(AssertionError):
 
 class Traffic:
     """Journeys of buyers on a show with long holds and on one with short ones. kinds: which journeys are made, over and over."""
+
+    patience_s = 60
+    """How long a call is sent again; what kills without a pause has to raise it."""
 
     JOURNEYS = ("pay", "cancel", "refund", "expire")
 
@@ -37,7 +41,7 @@ class Traffic:
 
     def insist(self, call):
         """call(attempt) → a response; the answer in the end."""
-        end, attempt = time.monotonic() + PATIENCE_S, 1
+        end, attempt = time.monotonic() + self.patience_s, 1
         while True:
             try:
                 response = call(attempt)
@@ -49,11 +53,11 @@ class Traffic:
             if response is not None and reason not in AGAIN:
                 raise Refused(response)
             if time.monotonic() > end:
-                raise NoAnswer(f"no answer within {PATIENCE_S} s; last: {reason}")
+                raise NoAnswer(f"no answer within {self.patience_s} s; last: {reason}")
             with self.lock:
                 self.troubles[reason] += 1
-            attempt += 1
-            time.sleep(0.05)
+            attempt = min(attempt + 1, ATTEMPT_MAX)
+            time.sleep(min(0.02 * attempt, 0.3))
 
     @staticmethod
     def reason_of(response):
@@ -100,9 +104,9 @@ class Traffic:
     def state_of(self, told):
         return self.insist(lambda _: told["buyer"].request("GET", f"/v1/orders/{told['order']['order_no']}")).json()["order"]
 
-    def await_state(self, told, timeout=PATIENCE_S):
+    def await_state(self, told):
         """The order once it is where its journey ends."""
-        end = time.monotonic() + timeout
+        end = time.monotonic() + self.patience_s
         while True:
             now = self.state_of(told)
             if now["state"] == told["ends"]:
@@ -115,6 +119,7 @@ class Traffic:
 
     def start(self, kinds=JOURNEYS, every_s=0.05):
         self.stopping.clear()
+        self.failures.clear()
         self.threads = [threading.Thread(target=self._run, args=(buyer, kinds, every_s)) for buyer in self.buyers]
         for thread in self.threads:
             thread.start()

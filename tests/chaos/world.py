@@ -39,12 +39,12 @@ LOW = {
 
 
 class World:
-    """One installation, reached from outside. base_port and home are its own; chaos_file: the points its processes map."""
+    """One installation, reached from outside. base_port and home are its own; chaos_file: the points its processes map; scale: instances, as in "order=2,pay=2"."""
 
-    def __init__(self, home, base_port, build="chaos", chaos_file=None, settings=()):
+    def __init__(self, home, base_port, build="chaos", chaos_file=None, settings=(), scale=None):
         self.home, self.base_port = pathlib.Path(home), base_port
         self.bin = pathlib.Path(os.environ.get("TF_CHAOS_BIN", ROOT / "build" / build / "bin"))
-        self.chaos_file, self.settings = chaos_file, {**LOW, **dict(settings)}
+        self.chaos_file, self.scale, self.settings = chaos_file, scale, {**LOW, **dict(settings)}
         self.gateway = f"http://127.0.0.1:{base_port + 80}"
         limits = httpx.Limits(max_connections=400, max_keepalive_connections=100, keepalive_expiry=20)
         self.http = httpx.Client(timeout=20, limits=limits)
@@ -65,7 +65,8 @@ class World:
 
     def start(self):
         sets = [word for name, value in self.settings.items() for word in ("--set", f"{name}={value}")]
-        done = self.local("start", "--base-port", str(self.base_port), *sets)
+        scale = ["--scale", self.scale] if self.scale else []
+        done = self.local("start", "--base-port", str(self.base_port), *scale, *sets)
         assert done.returncode == 0, done.stdout + done.stderr
 
     def stop(self):
