@@ -5,6 +5,7 @@
 #include "common/etcd/etcd.h"
 #include "common/http/client.h"
 #include "tests/integration/child.h"
+#include "tests/integration/proxy.h"
 #include "ticketflow/echo/v1/echo.tf.h"
 
 #include <fcntl.h>
@@ -57,6 +58,7 @@ static struct instance {
     int admin_port;
     pid_t pid;
 } instances[INSTANCES];
+static struct proxy *etcd_proxy; /* all reach etcd through it */
 static tf_etcd *etcd;
 static tf_rpc_client *client;
 
@@ -142,7 +144,7 @@ static void await_all(void)
 
 static int open_all(void **state)
 {
-    static char prefix[80];
+    static char prefix[80], endpoint[32];
     int fds[] = {mkstemp(key_path), mkstemp(clock_path)};
 
     (void)state;
@@ -155,7 +157,9 @@ static int open_all(void **state)
     support_open(&support, "echo", NULL);
     snprintf(prefix, sizeof(prefix), "/%s", unique_word());
     setenv("TF_PG_DSN", support_dsn(&support), 1);
-    setenv("TF_ETCD_ENDPOINTS", env_or_fail("TF_TEST_ETCD", "host:port of an etcd"), 1);
+    etcd_proxy = proxy_start(env_or_fail("TF_TEST_ETCD", "host:port of an etcd"));
+    snprintf(endpoint, sizeof(endpoint), "127.0.0.1:%d", proxy_port(etcd_proxy));
+    setenv("TF_ETCD_ENDPOINTS", endpoint, 1);
     setenv("TF_ETCD_PREFIX", prefix, 1);
     setenv("TF_ETCD_TTL_S", "3", 1);
     setenv("TF_INTERNAL_KEY_FILE", key_path, 1);
@@ -177,6 +181,7 @@ static int close_all(void **state)
     (void)state;
     tf_etcd_free(etcd);
     tf_rpc_client_free(client);
+    proxy_stop(etcd_proxy);
     support_close(&support);
     return unlink(key_path) | unlink(clock_path);
 }
@@ -340,6 +345,31 @@ static void test_killed(void **state)
     assert_int_equal(atomic_load(&load.failed), 0);
 }
 
+/* etcd is away: the last known members stay in use, and one that is started again at its address is found again. */
+static void test_without_etcd(void **state)
+{
+    static const enum proxy_mode outages[] = {PROXY_REFUSE, PROXY_FREEZE};
+
+    (void)state;
+    load_start(&echo_method, 5);
+    for (size_t i = 0; i < TF_COUNT(outages); i++) {
+        await_progress(0);
+        proxy_set(etcd_proxy, outages[i]);
+        sleep_ms(getenv("TF_LONG") ? 60000 : 4000); /* longer than the leases */
+        await_progress(0);
+        await_progress(1);
+        child_stop(&instances[i].pid, SIGKILL);
+        launch(&instances[i]);
+        await_progress((int)i);
+        proxy_set(etcd_proxy, PROXY_PASS);
+        sleep_ms(2000);
+        await_progress(0);
+        await_progress(1);
+    }
+    load_stop();
+    assert_int_equal(atomic_load(&load.failed), 0);
+}
+
 /* ---- the clock --------------------------------------------------------------------------------------------------- */
 
 /* The library that fakes the time; the sanitizer's, if this program has one, must come before it. */
@@ -449,6 +479,7 @@ int main(int argc, char **argv)
         cmocka_unit_test_setup_teardown(test_rolling_restart, start_all, stop_all),
         cmocka_unit_test_setup_teardown(test_frozen, start_all, stop_all),
         cmocka_unit_test_setup_teardown(test_killed, start_all, stop_all),
+        cmocka_unit_test_setup_teardown(test_without_etcd, start_all, stop_all),
         cmocka_unit_test_setup_teardown(test_clock_steps, start_with_clock, stop_all),
     };
 
