@@ -284,6 +284,17 @@ static tf_code take_error(struct client_call *call)
     return code;
 }
 
+/* The error of the last attempt. OVERLOADED says that nothing was done: not when an attempt before it was lost. */
+static tf_code take_last_error(struct client_call *call)
+{
+    bool first = !call->ctx->error.code;
+    tf_code code = take_error(call);
+
+    if (code != TF_OVERLOADED || !call->lost) return code;
+    if (first) tf_error_clear(call->ctx);
+    return fail(call, TF_UNKNOWN_OUTCOME);
+}
+
 static tf_code take_answer(struct client_call *call, ProtobufCMessage **ret_response)
 {
     struct tf_core_bytes bytes;
@@ -335,7 +346,7 @@ static bool settle(struct client_call *call, tf_code *ret_code, ProtobufCMessage
         *ret_code = fail(call, TF_CANCELLED);
     else if (call->status == GRPC_STATUS_DEADLINE_EXCEEDED || outcome == ANSWERED ||
              (outcome == REFUSED && !call->lost))
-        *ret_code = take_error(call);
+        *ret_code = take_last_error(call);
     else
         *ret_code = fail(call, call->lost ? TF_UNKNOWN_OUTCOME : TF_STORE_DOWN);
     return true;

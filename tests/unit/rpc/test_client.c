@@ -119,6 +119,40 @@ static void an_idempotent_call_is_sent_to_another(void **state)
     echo_server_stop(&server, 1000);
 }
 
+/* The first attempt may have done it, so the second one's "nothing was done" is not the answer. */
+static void a_refusal_after_a_loss_is_not_told_as_one(void **state)
+{
+    struct echo_server server;
+    char text[32];
+    int port = echo_free_port(), unknown = 0;
+    struct raw_dying *dying = raw_dying_start(port);
+    const char *addresses[] = {address_of(text, port), server.app.address};
+    tf_rpc_client *client;
+
+    (void)state;
+    echo_server_init(&server);
+    echo_server_start(&server);
+    client = echo_client("order", addresses, 2);
+    for (int i = 0; i < 50; i++) {
+        struct echo_call call;
+        tf_code code;
+
+        echo_init(&call);
+        call.request.reason = (char *)(uintptr_t) "OVERLOADED";
+        code = echo_run(&call, client, call_echo);
+        assert_true(code == TF_OVERLOADED || code == TF_UNKNOWN_OUTCOME);
+        assert_int_equal(call.ctx.error.code, code);
+        unknown += code == TF_UNKNOWN_OUTCOME;
+        echo_done(&call);
+        echo_sleep_ms(10);
+    }
+    assert_true(raw_dying_requests(dying) > 0);
+    assert_int_equal(unknown, raw_dying_requests(dying));
+    tf_rpc_client_free(client);
+    raw_dying_stop(dying);
+    echo_server_stop(&server, 1000);
+}
+
 /* Never sent means that nothing can have happened: such a call may go elsewhere whatever the method. */
 static void a_dead_endpoint_does_not_hurt(void **state)
 {
@@ -357,6 +391,7 @@ int main(void)
         cmocka_unit_test(no_endpoints_at_all),
         cmocka_unit_test(lost_midway),
         cmocka_unit_test(an_idempotent_call_is_sent_to_another),
+        cmocka_unit_test(a_refusal_after_a_loss_is_not_told_as_one),
         cmocka_unit_test(a_dead_endpoint_does_not_hurt),
         cmocka_unit_test(an_endpoint_that_stops_does_not_hurt),
         cmocka_unit_test(the_idle_endpoint_is_preferred),
