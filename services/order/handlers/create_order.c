@@ -73,22 +73,18 @@ static tf_code answer_earlier(tf_ctx *ctx, struct purchase *purchase, tf_code re
     if (!may_have_order(ctx, purchase, refusal)) return refusal;
     tf_error_clear(ctx);
     code = purchase_find_earlier(ctx, purchase);
-    if (code == TF_OK || code == TF_KEY_REUSED) return code;
+    if (code != TF_NOT_FOUND) return code; /* whoever cannot look does not know: no refusal */
     ctx->error = first;
     return refusal;
 }
 
 static tf_code answer(tf_ctx *ctx, const struct purchase *purchase, CreateOrderResponse *response)
 {
+    unsigned parts = purchase->fresh ? ORDER_TICKETS : ORDER_WHOLE;
     tf_time now = order_now(ctx);
-    struct order_row order;
-    tf_code code;
-
-    code = order_read(ctx, purchase->order_no, purchase->fresh ? ORDER_TICKETS : ORDER_WHOLE, &order);
-    if (code) return code;
 
     response->server_time = tf_pb_time(ctx->arena, now);
-    return view_order(ctx, &order, now, &response->order);
+    return answer_order_parts(ctx, purchase->order_no, parts, now, &response->order);
 }
 
 tf_code create_order(tf_ctx *ctx, const CreateOrderRequest *request, CreateOrderResponse *response)

@@ -205,15 +205,22 @@ tf_code view_order(tf_ctx *ctx, const struct order_row *order, tf_time now, Orde
     return view_done(ctx);
 }
 
-tf_code answer_order(tf_ctx *ctx, int64_t order_no, tf_time now, Order **ret_order)
+tf_code answer_order_parts(tf_ctx *ctx, int64_t order_no, unsigned parts, tf_time now, Order **ret_order)
 {
     struct order_row order;
     tf_code code;
 
-    code = order_read(ctx, order_no, ORDER_WHOLE, &order);
-    if (code) return code;
+    code = order_read(ctx, order_no, parts, &order);
+    if (!code) code = view_order(ctx, &order, now, ret_order);
+    if (code != TF_OVERLOADED) return code;
 
-    return view_order(ctx, &order, now, ret_order);
+    tf_error_clear(ctx); /* it would say that the call did nothing */
+    return tf_fail(ctx, TF_UNKNOWN_OUTCOME, "order %lld stands and cannot be read now", (long long)order_no);
+}
+
+tf_code answer_order(tf_ctx *ctx, int64_t order_no, tf_time now, Order **ret_order)
+{
+    return answer_order_parts(ctx, order_no, ORDER_WHOLE, now, ret_order);
 }
 
 static char *code_of(tf_ctx *ctx, const struct ticket_of_order *ticket)
