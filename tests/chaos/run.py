@@ -61,6 +61,12 @@ class Director:
         for proxy in self.stage.proxies.values():
             proxy.heal()
 
+    def least_killed(self):
+        """How often the kind of process has been killed that was killed least."""
+        with self.lock:
+            killed = collections.Counter(h.name for h in self.happened)
+        return min(killed[f"kill {part}"] for part in KINDS)
+
     def _loop(self, which):
         rng, deck = self.rngs[which], self.decks[which]
         while not self.stopping.wait(rng.uniform(0.5, 1.5) * self.every[which]):

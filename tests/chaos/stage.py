@@ -10,6 +10,7 @@ import subprocess
 import threading
 import time
 
+import psycopg
 import redis as redis_client
 
 from proxy import Proxy
@@ -64,6 +65,11 @@ class Stage(World):
         if connection:
             connection.close()
 
+    def connection(self, name):
+        """One more connection to a service's database, with all rights and in a transaction: for whoever blocks somebody."""
+        words = {"host": "127.0.0.1", "port": self.base_port + OFFSETS["pg"], "user": "ticketflow", "dbname": f"tf_{name}"}
+        return psycopg.connect(**words, password=self.secret("pg-superuser.password"))
+
     # ---- life ----
 
     def start(self):
@@ -89,7 +95,7 @@ class Stage(World):
 
     def await_running(self, timeout=60):
         """Everything that should run does."""
-        until(lambda: all(row["state"] == "running" for row in self.parts().values()), timeout=timeout, what="all parts running")
+        until(lambda: all(row["state"] == "running" for row in self.parts().values()), timeout=timeout, pause=0.3, what="all parts running")
 
     def new_show(self, rows=40, seats=50, **show):
         """As World makes it, and known to every instance: one that was asked too early says NOT_FOUND for a moment."""
@@ -116,7 +122,7 @@ class Stage(World):
 
     def await_again(self, part, pid, timeout=60):
         """The supervisor has brought it back."""
-        until(lambda: (row := self.parts().get(part, {})).get("state") == "running" and row["pid"] != pid, timeout=timeout, what=f"{part} again")
+        until(lambda: (row := self.parts().get(part, {})).get("state") == "running" and row["pid"] != pid, timeout=timeout, pause=0.3, what=f"{part} again")
 
     def told(self, part):
         """The settings a part was started with, as an environment."""

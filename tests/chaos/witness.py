@@ -161,8 +161,19 @@ class Ledger:
         while True:
             left = {f"{name}: {what}": n for name, what, question in questions if (n := self.rows(name, question)[0][0])}
             if not left or time.monotonic() > end:
-                return [f"after {timeout} s there are still {n} {what}" for what, n in left.items()]
+                return [f"after {timeout} s there are still {n} {what}" for what, n in left.items()] + (self._stuck_refunds() if left else [])
             time.sleep(0.3)
+
+    def _stuck_refunds(self):
+        """What pay says of the refunds that order waits for."""
+        due = self.rows("order", "SELECT refund_id, order_no, reason, requested_at::time(0)::text FROM refund_due WHERE state = 'PROCESSING' LIMIT 5")
+        said = []
+        for refund, order, reason, requested in due:
+            known = self.rows("pay", "SELECT state, attempts, cause FROM refund WHERE refund_id = %s", refund)
+            sent = self.rows("order", "SELECT event_id, created_at::time(0)::text, sent_at::time(0)::text FROM outbox WHERE aggregate_id = %s", order)
+            handled = [self.rows("pay", "SELECT 1 FROM inbox WHERE topic = 'order' AND event_id = %s", event) != [] for event, _, _ in sent]
+            said.append(f"  refund {refund} ({reason}, {requested}) of order {order}: pay has {known}; events {sent}, handled there: {handled}")
+        return said
 
     def orders(self):
         """Number (text) → row of the shows' orders."""
