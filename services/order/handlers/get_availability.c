@@ -35,7 +35,7 @@ tf_code get_availability(tf_ctx *ctx, const GetAvailabilityRequest *request, Get
     int64_t free = 0, held = 0;
     tf_code code;
 
-    code = sale_find(ctx, request->show_id, &sale);
+    code = sale_look(ctx, request->show_id, &sale);
     if (code) return code;
 
     code = inventory_availability(ctx, sale, &availability);

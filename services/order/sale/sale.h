@@ -64,6 +64,9 @@ bool sale_is_blocked(const struct sale *sale, int32_t place_no);
 /* The newest version, with a reference for the caller: from memory, else from the database (sale_snapshot).
  * TF_NOT_FOUND for an unknown show. */
 TF_MUSTCHECK tf_code sale_find(tf_ctx *ctx, int64_t show_id, struct sale **ret_sale);
+/* The same for those who only look: for half a second it may still say TF_NOT_FOUND of a show that another instance
+ * published. */
+TF_MUSTCHECK tf_code sale_look(tf_ctx *ctx, int64_t show_id, struct sale **ret_sale);
 /* Forgets the show's version in memory so that the next sale_find reads the database (terms changed). */
 void sale_forget(int64_t show_id);
 /* A place in words. Strings in ctx->arena, in ctx->language. */

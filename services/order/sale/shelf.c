@@ -5,7 +5,8 @@
  *
  * Whoever asks for what is here never waits for whoever asks for what is not: of a show that opens all callers share
  * one load; of different shows few are loaded at a time and few callers wait, the others are told to come back; and an
- * id that no show has is remembered for a moment, so that a client who makes them up costs little. */
+ * id that no show has is remembered for a moment, for those who only look, so that a client who makes one up costs
+ * little. Another instance may have published it meanwhile, so buyers and their orders always ask. */
 #include "services/order/sale/shelf.h"
 
 #include "common/base/id.h"
@@ -26,7 +27,7 @@ enum {
     WAIT_US_MAX = 2 * TF_US_PER_S,
     RETRY_MS = 1000,
     MISSING_MAX = 1024,          /* remembered ids without a show; a power of 2 */
-    MISSING_US = 2 * TF_US_PER_S /* as long as another instance may publish the show without our hearing of it */
+    MISSING_US = TF_US_PER_S / 2 /* as long as another instance may publish the show without our hearing of it */
 };
 
 static tf_counter loads =
@@ -325,8 +326,8 @@ static tf_code run(tf_ctx *ctx, struct load *load, struct sale **ret_sale)
     return code;
 }
 
-/* What take has not found. */
-static tf_code fetch(tf_ctx *ctx, int64_t show_id, int32_t terms, struct sale **ret_sale)
+/* What take has not found. by_memory: that there is none may be answered from memory. */
+static tf_code fetch(tf_ctx *ctx, int64_t show_id, int32_t terms, bool by_memory, struct sale **ret_sale)
 {
     int64_t until_us = TF_MIN(ctx->deadline_us, tf_mono_us() + WAIT_US_MAX);
 
@@ -337,7 +338,7 @@ static tf_code fetch(tf_ctx *ctx, int64_t show_id, int32_t terms, struct sale **
 
         *ret_sale = take(show_id, terms);
         if (*ret_sale) return TF_OK;
-        if (terms == 0 && is_missing(show_id, tf_mono_us()))
+        if (by_memory && is_missing(show_id, tf_mono_us()))
             return tf_fail(ctx, TF_NOT_FOUND, "no sale snapshot of show %lld, a moment ago", (long long)show_id);
         others = load_of(show_id, terms);
         if (others) return share(ctx, others, until_us, ret_sale);
@@ -373,7 +374,7 @@ static struct sale *look(int64_t show_id, int32_t terms, bool *ret_compare)
     return sale_ref(slot->sale);
 }
 
-static tf_code find(tf_ctx *ctx, int64_t show_id, int32_t terms, struct sale **ret_sale)
+static tf_code find(tf_ctx *ctx, int64_t show_id, int32_t terms, bool by_memory, struct sale **ret_sale)
 {
     bool compare = false;
     struct sale *sale;
@@ -384,7 +385,7 @@ static tf_code find(tf_ctx *ctx, int64_t show_id, int32_t terms, struct sale **r
         sale_forget(show_id);
         sale_unref(TF_TAKE(sale));
     }
-    if (!sale) return fetch(ctx, show_id, terms, ret_sale);
+    if (!sale) return fetch(ctx, show_id, terms, by_memory, ret_sale);
 
     *ret_sale = sale;
     return TF_OK;
@@ -392,10 +393,15 @@ static tf_code find(tf_ctx *ctx, int64_t show_id, int32_t terms, struct sale **r
 
 tf_code sale_find(tf_ctx *ctx, int64_t show_id, struct sale **ret_sale)
 {
-    return find(ctx, show_id, 0, ret_sale);
+    return find(ctx, show_id, 0, false, ret_sale);
+}
+
+tf_code sale_look(tf_ctx *ctx, int64_t show_id, struct sale **ret_sale)
+{
+    return find(ctx, show_id, 0, true, ret_sale);
 }
 
 tf_code sale_find_version(tf_ctx *ctx, int64_t show_id, int32_t terms, struct sale **ret_sale)
 {
-    return find(ctx, show_id, terms, ret_sale);
+    return find(ctx, show_id, terms, false, ret_sale);
 }
