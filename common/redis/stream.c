@@ -21,7 +21,7 @@ enum {
     BLOCK_MAX_MS = 1000, /* a stream that is gone, or a claim that is due, is noticed after this at the latest */
     CALL_MS = 5000,      /* for the server to answer, on top of its BLOCK */
     PAUSE_MS = 100,      /* after a failure; the connection adds its own backoff */
-    FAREWELL_MS = 500,   /* for handing over what is left at a stop */
+    FAREWELL_MS = 1000,  /* for handing over what is left at a stop */
     ID_TEXT = 48,
 };
 
