@@ -49,8 +49,9 @@ class Several:
         self.caller(1).post("/v1/users", {"email": login, "password": password, "name": "Buyer", "language": "en"})
         return self.log_in(login, password)
 
-    def show(self, rows=40, seats=50, **show):
-        document = catalogue(new_ref(), rows, seats, 10000, {"one_pending_order": False, "account_limit": 1000, **show})
+    def show(self, rows=40, seats=50, document=None, **show):
+        """The id of a show that all instances sell."""
+        document = document or catalogue(new_ref(), rows, seats, 10000, {"one_pending_order": False, "account_limit": 1000, **show})
         objects = self.operator.call("POST", "/v1/admin/imports", document)["objects"]
         (show_id,) = [o["id"] for o in objects if o["kind"] == "show"]
         # An instance that was asked too early believes for a moment that there is no such show.
@@ -313,6 +314,18 @@ def test_after_ten_seconds_of_life_the_pauses_begin_anew(several, crashed):
     time.sleep(max(0, crashed[1] + 10.5 - time.monotonic()))
     assert crash(several, "user-2") == 100
     until(lambda: "user-2" in instances(several), what="user-2 runs")
+
+
+def test_a_new_price_is_every_instances_price(several, tokens):
+    ref = new_ref()
+    show = {"one_pending_order": False, "account_limit": 1000}
+    show_id = several.show(document=catalogue(ref, 40, 50, 10000, show))
+    assert {several.caller(n % 2 + 1, tokens[n % 6]).best(show_id)["total_minor"] for n in range(12)} == {"10000"}
+    several.operator.call("POST", "/v1/admin/imports", catalogue(ref, 40, 50, 12000, show))
+    paid = []
+    until(lambda: paid.append(several.caller(len(paid) % 2 + 1, tokens[0]).best(show_id)["total_minor"]) or paid[-1] == "12000", what="the new price")
+    paid = [several.caller(n % 2 + 1, tokens[n % 6]).best(show_id)["total_minor"] for n in range(16)]
+    assert set(paid) == {"12000"}, "an instance sold at the old price after another had sold at the new one"
 
 
 # ---- coming and going -------------------------------------------------------------------------------------------------
