@@ -134,8 +134,8 @@ class Broken(AssertionError):
 class Ledger:
     """The journal held against the databases. Every violation is a sentence; an empty list is a clean bill."""
 
-    def __init__(self, stage, shows, journal, may_hold_others=False):
-        self.stage, self.shows, self.journal, self.may_hold_others = stage, [int(s) for s in shows], journal, may_hold_others
+    def __init__(self, stage, shows, journal):
+        self.stage, self.shows, self.journal = stage, [int(s) for s in shows], journal
         self.figures = {}
 
     def rows(self, database, statement, *parameters):
@@ -204,9 +204,8 @@ class Ledger:
         for line in orders:
             numbers[line["key"]].add(line["order_no"])
         said += [f"key {key} was answered with {sorted(found)}" for key, found in numbers.items() if len(found) > 1]
-        if not self.may_hold_others:
-            asked = {line["key"] for line in lines if line["op"] == "order"}
-            said += [f"order {row['order_no']} has a key that nobody sent: {row['key']}" for row in stored.values() if row["key"] not in asked]
+        asked = {line["key"] for line in lines if line["op"] == "order"}
+        said += [f"order {row['order_no']} has a key that nobody sent: {row['key']}" for row in stored.values() if row["key"] not in asked]
         live = self.rows(
             "order",
             "SELECT show_id, place_no, count(*) FROM tickets WHERE live AND show_id = ANY (%s) GROUP BY show_id, place_no HAVING count(*) > 1",
