@@ -62,10 +62,10 @@ def test_every_variant_has_its_faults():
 
 @pytest.fixture
 def own_stage(chaos_home, tmp_path):
-    """An installation that may be spoilt."""
+    """An installation that may be spoilt, beside the one that all other tests share."""
     home = chaos_home.with_name(f"{chaos_home.name}-variant")
     shutil.rmtree(home, ignore_errors=True)
-    stage = Stage(home, TEST_PORT + 2500, points=Points(tmp_path / "points"))
+    stage = Stage(home, TEST_PORT + 3000, points=Points(tmp_path / "points"))
     try:
         stage.start()
         yield stage
