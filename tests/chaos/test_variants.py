@@ -9,7 +9,7 @@ import time
 import pytest
 
 import broken
-from faults import Unavailable
+from faults import Fault, Unavailable
 from faults.clock import ClockStep
 from faults.disk import DiskFull
 from faults.failover import Failover
@@ -41,9 +41,27 @@ def clock(kind):
     return lambda stage, rng: ClockStep(stage, rng, "order", kind, seconds=8)
 
 
+class LostAnswers(Fault):
+    """Commits happen and nobody hears of them: PostgreSQL's answers are held up, all instances of order die, Redis is emptied. Every key comes again."""
+
+    name, seconds = "answers lost and redis emptied", 0.5
+
+    def inject(self):
+        self.stage.proxies["pg"].hold("down")
+        time.sleep(1)
+        for instance in self.stage.names("order"):
+            self.stage.kill(instance)
+        Emptied(self.stage, self.rng).inject()
+
+    def heal(self):
+        self.stage.proxies["pg"].cut()
+        self.stage.proxies["pg"].heal()
+        self.stage.await_running()
+
+
 REDIS = (Emptied, lambda stage, rng: StaleCopy(stage, rng, seconds=3), lambda stage, rng: TailCut(stage, rng, tail_s=10), kill("redis"))
 PROVOKED_BY = {
-    "no_unique_key": REDIS + (freeze("order", 3),),
+    "no_unique_key": (LostAnswers,) + REDIS,
     "release_without_owner_check": (kill("order"), freeze("redis", 3)),
     "acknowledged_before_commit": (kill("pg"),),
     "wall_clock_expiry": (clock("+10 min"),),
