@@ -30,7 +30,7 @@ enum {
 /* Each version of the function library has a stream of its own: another's entries would not be settled by its calls. */
 #define SETTLE_STREAM "tf:settle:" TF_INVENTORY
 
-static tf_counter claimed = TF_COUNTER("tf_order_due_leased_total", "Due orders moved into the stream", NULL);
+static tf_counter claimed = TF_COUNTER("tf_order_due_claimed_total", "Due orders moved into the stream", NULL);
 static tf_counter overdue =
     TF_COUNTER("tf_order_overdue_total", "Orders past their release that the safety net found", NULL);
 
