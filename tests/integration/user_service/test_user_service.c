@@ -409,47 +409,43 @@ static void test_address_throttle(void **state)
     tf_ctx_done(&ctx);
 }
 
-static int compare_times(const void *a, const void *b)
-{
-    int64_t left = *(const int64_t *)a, right = *(const int64_t *)b;
-
-    return (left > right) - (left < right);
-}
-
-/* How long a wrong log-in usually takes. */
+/* How long one wrong log-in takes. */
 static int64_t refusal_us(const char *login)
 {
-    enum { TIMES = 5 };
     CreateSessionResponse *session;
-    int64_t times[TIMES];
+    int64_t took;
+    tf_ctx ctx;
 
-    for (int i = 0; i < TIMES; i++) {
-        tf_ctx ctx;
-
-        sql("WITH gone AS (DELETE FROM login_guard RETURNING 1) SELECT count(*) FROM gone");
-        as_user(&ctx, 0);
-        times[i] = -tf_mono_us();
-        ASSERT_CODE(&ctx, log_in(&ctx, login, "a wrong password", &session), TF_CREDENTIALS_WRONG);
-        times[i] += tf_mono_us();
-        tf_ctx_done(&ctx);
-    }
-    qsort(times, TIMES, sizeof(times[0]), compare_times);
-    return times[TIMES / 2];
+    sql("WITH gone AS (DELETE FROM login_guard RETURNING 1) SELECT count(*) FROM gone");
+    as_user(&ctx, 0);
+    took = -tf_mono_us();
+    ASSERT_CODE(&ctx, log_in(&ctx, login, "a wrong password", &session), TF_CREDENTIALS_WRONG);
+    took += tf_mono_us();
+    tf_ctx_done(&ctx);
+    return took;
 }
 
-/* Without the hash that an unknown name costs too, it would be answered in a tenth of the time. */
+/* Without the hash that an unknown name costs too, it would be answered in a tenth of the time. The two take turns and
+ * the quickest of each counts: a busy machine makes a log-in longer, never shorter. */
 static void test_time_tells_no_name(void **state)
 {
-    int64_t known, unknown;
+    int64_t known = INT64_MAX, unknown = INT64_MAX;
+    const char *login;
     tf_ctx ctx;
 
     (void)state;
     as_user(&ctx, 0);
-    known = refusal_us(registered(&ctx, NULL));
-    unknown = refusal_us("somebody.else@example.org");
+    login = registered(&ctx, NULL);
+    for (int i = 0; i < 7; i++) {
+        int64_t us = refusal_us(login);
+
+        known = TF_MIN(known, us);
+        us = refusal_us("somebody.else@example.org");
+        unknown = TF_MIN(unknown, us);
+    }
+    tf_ctx_done(&ctx);
     if (unknown < known / 2 || known < unknown / 2)
         fail_msg("%lld us for a known name, %lld us for an unknown one", (long long)known, (long long)unknown);
-    tf_ctx_done(&ctx);
 }
 
 /* The most memory that instance 0 ever had, in KiB. */
