@@ -1,8 +1,9 @@
 # usage: ./ticketflow test [SUITE…] [-k PATTERN] [--long]
 #
-# Runs the suites unit, integration, e2e, fuzz and chaos (all by default), on servers, ports and data of their own: a running
+# Runs the suites unit, integration, e2e and fuzz (all by default), on servers, ports and data of their own: a running
 # installation is not touched. What failed is listed with its cause before the last line, which is "N passed, N failed".
-# One more, spec, model-checks the purchase protocol (docs/spec; Java and Maven are installed for it); --long has it too.
+# Two more, which --long has too: chaos kills and disturbs what runs (tests/chaos), spec model-checks the purchase protocol
+# (docs/spec; Java and Maven are installed for it).
 #   -k PATTERN   only what matches: names of programs (unit, integration, fuzz) and of models (spec), Python cases as pytest -k
 #   --long       races by the thousand, minutes of fuzzing; suite by suite when the time is short: test --long e2e
 # Environment: TF_TEST_PORT (19000), the first of their ports; TF_TEST_KEEP=yes keeps their data; TF_MAXFAIL (20), Python
@@ -27,7 +28,7 @@ while [ $# -gt 0 ]; do
   esac
   shift
 done
-[ ${#tf_suites[@]} -gt 0 ] || tf_suites=(unit integration e2e fuzz chaos ${TF_LONG:+spec})
+[ ${#tf_suites[@]} -gt 0 ] || tf_suites=(unit integration e2e fuzz ${TF_LONG:+chaos spec})
 
 tf_passed=0 tf_failed=0 tf_faults=()
 TF_TEST_PORT=${TF_TEST_PORT:-19000}
