@@ -242,8 +242,14 @@ def database():
     password = (HOME / "secrets" / "pg-superuser.password").read_text().strip()
     opened = {}
 
+    def lives(name):  # some tests kill PostgreSQL
+        try:
+            return opened[name].execute("SELECT 1")
+        except psycopg.OperationalError:
+            return False
+
     def connect(name):
-        if name not in opened or opened[name].closed:
+        if name not in opened or not lives(name):
             opened[name] = psycopg.connect(
                 host="127.0.0.1", port=BASE_PORT + 32, user="ticketflow", password=password, dbname=f"tf_{name}", autocommit=True
             )
