@@ -7,7 +7,7 @@ import subprocess
 
 import pytest
 
-from api import moment, until
+from api import Refused, moment, until
 from conftest import HOME, ROOT
 
 POISON = "a test refuses this payment"
@@ -159,6 +159,14 @@ def test_killed_between_effect_and_acknowledgement(buyer, show, local, redis, da
 
     until(read_again, timeout=30, what="every event to be delivered again")
     assert effects() == before
+
+    def reached():
+        try:
+            return buyer.get_order(orders[0]["order_no"])
+        except Refused as refused:
+            assert refused.reason == "STORE_DOWN"
+
+    until(reached, timeout=10, what="the gateway's way back to order")
     assert [o["state"] for o in (buyer.get_order(o["order_no"]) for o in orders)] == ["ORDER_STATE_PAID"] * 3
     fresh = buyer.buy(show)  # and the new process goes on
     assert fresh["state"] == "ORDER_STATE_PAID"
