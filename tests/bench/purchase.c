@@ -10,7 +10,7 @@
 #include <string.h>
 #include <unistd.h>
 
-enum { CONNECTIONS = 64, RUN_S = 10, WARM_S = 1, TIMEOUT_US = 5 * TF_US_PER_S };
+enum { CONNECTIONS = 64, RUN_S = 8, WARM_S = 1, /* of 25,000 pairs a run */ TIMEOUT_US = 5 * TF_US_PER_S };
 
 struct connection {
     struct run *run;
