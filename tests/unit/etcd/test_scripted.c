@@ -128,6 +128,26 @@ static void wait_for_end(void)
     assert_string_equal(script.wrong, "");
 }
 
+/* Watches until the script ends; a user logs in. */
+static void watch_script(const struct step *steps, const char *user)
+{
+    tf_etcd *etcd;
+
+    play(steps);
+    etcd = tf_etcd_new(&(struct tf_etcd_config){
+        .endpoints = endpoint, .prefix = "/t", .user = user, .password = user ? "se\"cret" : NULL});
+    tf_etcd_watch(etcd, "s", changed, NULL);
+    wait_for_end();
+    tf_etcd_free(etcd);
+}
+
+static void assert_told(const char *const *told, size_t n)
+{
+    assert_int_equal(heard.n, n);
+    for (size_t i = 0; i < n; i++)
+        assert_string_equal(heard.told[i], told[i]);
+}
+
 /* Keys /t/s/a and /t/s/b at a:1 and b:1, in base64. */
 #define KEY_A               "L3Qvcy9h"
 #define KEY_B               "L3Qvcy9i"
@@ -156,17 +176,10 @@ static void test_watch(void **state)
         {NULL, NULL, 0, NULL},
     };
     static const char *const told[] = {"a:1", "a:1,b:1", "b:1", "a:1,b:1", ""};
-    tf_etcd *etcd;
 
     (void)state;
-    play(steps);
-    etcd = tf_etcd_new(&(struct tf_etcd_config){.endpoints = endpoint, .prefix = "/t"});
-    tf_etcd_watch(etcd, "s", changed, NULL);
-    wait_for_end();
-    tf_etcd_free(etcd);
-    assert_int_equal(heard.n, TF_COUNT(told));
-    for (size_t i = 0; i < TF_COUNT(told); i++)
-        assert_string_equal(heard.told[i], told[i]);
+    watch_script(steps, NULL);
+    assert_told(told, TF_COUNT(told));
 }
 
 static void test_watch_of_nonsense(void **state)
@@ -181,17 +194,10 @@ static void test_watch_of_nonsense(void **state)
         {NULL, NULL, 0, NULL},
     };
     static const char *const told[] = {"", "a:1"};
-    tf_etcd *etcd;
 
     (void)state;
-    play(steps);
-    etcd = tf_etcd_new(&(struct tf_etcd_config){.endpoints = endpoint, .prefix = "/t"});
-    tf_etcd_watch(etcd, "s", changed, NULL);
-    wait_for_end();
-    tf_etcd_free(etcd);
-    assert_int_equal(heard.n, TF_COUNT(told));
-    for (size_t i = 0; i < TF_COUNT(told); i++)
-        assert_string_equal(heard.told[i], told[i]);
+    watch_script(steps, NULL);
+    assert_told(told, TF_COUNT(told));
 }
 
 static void test_registration(void **state)
@@ -247,18 +253,6 @@ static void test_registration(void **state)
 #define NO_AUTH      "{\"error\":\"etcdserver: authentication is not enabled\",\"code\":9}"
 #define CANCELED     "{\"result\":{\"canceled\":true,\"cancel_reason\":\"invalid auth token\"}}\n"
 
-static void watch_script(const struct step *steps)
-{
-    tf_etcd *etcd;
-
-    play(steps);
-    etcd = tf_etcd_new(
-        &(struct tf_etcd_config){.endpoints = endpoint, .prefix = "/t", .user = "app", .password = "se\"cret"});
-    tf_etcd_watch(etcd, "s", changed, NULL);
-    wait_for_end();
-    tf_etcd_free(etcd);
-}
-
 /* A token that etcd no longer takes, in each of its words for it, is followed by another, and the call by itself. */
 static void test_a_token_that_ran_out(void **state)
 {
@@ -277,7 +271,7 @@ static void test_a_token_that_ran_out(void **state)
     };
 
     (void)state;
-    watch_script(steps);
+    watch_script(steps, "app");
     assert_int_equal(heard.n, 2);
     assert_string_equal(heard.told[0], "a:1");
     assert_string_equal(heard.told[1], "b:1");
@@ -297,7 +291,7 @@ static void test_auth_enabled_later(void **state)
     };
 
     (void)state;
-    watch_script(steps);
+    watch_script(steps, "app");
     assert_int_equal(heard.n, 2);
     assert_string_equal(heard.told[1], "b:1");
 }
@@ -321,7 +315,7 @@ static void test_no_way_in(void **state)
     };
 
     (void)state;
-    watch_script(steps);
+    watch_script(steps, "app");
     assert_int_equal(heard.n, 1);
 }
 

@@ -514,6 +514,25 @@ tf_code buy(tf_ctx *ctx, const struct buying *buying, Order **ret_order)
     return code;
 }
 
+int64_t buy_at(const struct instance *at, int64_t user_id, int64_t show_id, const char *key, int attempt,
+               tf_code *ret_code)
+{
+    struct buying buying = {
+        .at = at, .show_id = show_id, .key = key, .choices = &(struct hold_choice){STANDING, 1, false}, .n_choices = 1};
+    int64_t order_no = 0;
+    Order *order;
+    tf_code code;
+    tf_ctx ctx;
+
+    as_buyer(&ctx, user_id);
+    ctx.attempt = attempt;
+    code = buy(&ctx, &buying, &order);
+    if (!code) order_no = order->order_no;
+    if (ret_code) *ret_code = code;
+    tf_ctx_done(&ctx);
+    return order_no;
+}
+
 int64_t bought(int64_t user_id, int64_t show_id, const int32_t *places)
 {
     int64_t order_no;

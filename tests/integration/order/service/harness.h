@@ -63,6 +63,11 @@ struct buying {
     const int64_t *attendees; /* ended by 0 */
 };
 tf_code buy(tf_ctx *ctx, const struct buying *buying, Order **ret_order);
+/* One place of the standing tier at that instance, as the nth attempt with the key (NULL: a new one): the order's
+ * number, or 0 and in *ret_code (may be NULL) why. */
+enum { STANDING = 3 };
+int64_t buy_at(const struct instance *at, int64_t user_id, int64_t show_id, const char *key, int attempt,
+               tf_code *ret_code);
 /* Buys these places (ended by 0) or fails the test; the number of the order. */
 int64_t bought(int64_t user_id, int64_t show_id, const int32_t *places);
 /* And pays. */

@@ -14,7 +14,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-enum { A, B, SERVERS, INSTANCES = 2, STANDING = 3, SELLERS = 4, PATIENCE_MS = 9000 };
+enum { A, B, SERVERS, INSTANCES = 2, SELLERS = 4, PATIENCE_MS = 9000 };
 
 static struct instance instances[INSTANCES];
 static struct proxy *links[INSTANCES]; /* each instance's way to Redis */
@@ -83,27 +83,6 @@ static void demote(int from, int to)
 /* ---- buying --------------------------------------------------------------------------------------------------------
  */
 
-static int64_t buy_at(int i, int64_t user_id, int64_t show_id, const char *key, int attempt, tf_code *ret_code)
-{
-    struct buying buying = {.at = &instances[i],
-                            .show_id = show_id,
-                            .key = key,
-                            .choices = &(struct hold_choice){STANDING, 1, false},
-                            .n_choices = 1};
-    int64_t order_no = 0;
-    Order *order;
-    tf_code code;
-    tf_ctx ctx;
-
-    as_buyer(&ctx, user_id);
-    ctx.attempt = attempt;
-    code = buy(&ctx, &buying, &order);
-    if (!code) order_no = order->order_no;
-    if (ret_code) *ret_code = code;
-    tf_ctx_done(&ctx);
-    return order_no;
-}
-
 static int64_t time_until_sold(int i, int64_t show_id)
 {
     static int64_t user = 100;
@@ -112,7 +91,7 @@ static int64_t time_until_sold(int i, int64_t show_id)
     char key[32];
 
     snprintf(key, sizeof(key), "patient-%lld", (long long)++user);
-    for (int attempt = 1; !buy_at(i, user, show_id, key, attempt, &code); attempt++) {
+    for (int attempt = 1; !buy_at(&instances[i], user, show_id, key, attempt, &code); attempt++) {
         if (now_ms() - began > PATIENCE_MS) fail_msg("nothing sold any more: %s", tf_code_info(code)->reason);
         sleep_ms(20);
     }
@@ -206,8 +185,8 @@ static void *sell(void *arg)
     for (int n = 0; n < 20 && !atomic_load(seller->stop); n++) {
         snprintf(key, sizeof(key), "running-%lld-%d", (long long)seller->user_id, n);
         for (int attempt = 1; attempt < 200; attempt++) {
-            if (buy_at((seller->i + attempt - 1) % INSTANCES, seller->user_id + n, seller->show_id, key, attempt,
-                       NULL)) {
+            if (buy_at(&instances[(seller->i + attempt - 1) % INSTANCES], seller->user_id + n, seller->show_id, key,
+                       attempt, NULL)) {
                 seller->sold++;
                 break;
             }

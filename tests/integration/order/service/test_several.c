@@ -11,7 +11,7 @@
 #include <stdlib.h>
 #include <sys/wait.h>
 
-enum { STANDING = 3, STANDING_FIRST = 96, STANDING_PLACES = 100, CALLERS = 24 };
+enum { STANDING_FIRST = 96, STANDING_PLACES = 100, CALLERS = 24 };
 
 static struct instance second;
 static struct proxy *second_pg; /* between the second instance and PostgreSQL */
@@ -47,28 +47,6 @@ static struct fixture_show published(int hold_seconds)
 }
 
 /* One standing place; the order's number, 0 with the code when it was refused. */
-static int64_t buy_at(const struct instance *at, int64_t user_id, const struct fixture_show *show, const char *key,
-                      int attempt, tf_code *ret_code)
-{
-    struct buying buying = {.at = at,
-                            .show_id = show->show_id,
-                            .key = key,
-                            .choices = &(struct hold_choice){STANDING, 1, false},
-                            .n_choices = 1};
-    int64_t order_no = 0;
-    Order *order;
-    tf_code code;
-    tf_ctx ctx;
-
-    as_buyer(&ctx, user_id);
-    ctx.attempt = attempt;
-    code = buy(&ctx, &buying, &order);
-    if (!code) order_no = order->order_no;
-    if (ret_code) *ret_code = code;
-    tf_ctx_done(&ctx);
-    return order_no;
-}
-
 static int64_t count_live(const struct fixture_show *show)
 {
     return db_number("SELECT count(*) FROM tickets WHERE show_id = $1 AND live", show->show_id);
@@ -93,7 +71,7 @@ static int64_t time_until_sold(const struct instance *at, const struct fixture_s
     tf_code code = TF_OK;
 
     user++;
-    while (!buy_at(at, user, show, NULL, 1, &code)) {
+    while (!buy_at(at, user, show->show_id, NULL, 1, &code)) {
         if (now_ms() - began > timeout_ms)
             fail_msg("nothing sold within %d ms: %s", timeout_ms, tf_code_info(code)->reason);
         sleep_ms(20);
@@ -118,11 +96,11 @@ static void *call(void *arg)
 {
     struct caller *caller = arg;
 
-    caller->order_no = buy_at(caller->at, caller->user_id, caller->show, caller->key, 1, &caller->code);
+    caller->order_no = buy_at(caller->at, caller->user_id, caller->show->show_id, caller->key, 1, &caller->code);
     caller->calls = 1;
     for (; !caller->order_no && caller->then && caller->calls < 40; caller->calls++) {
         sleep_ms(50);
-        caller->order_no = buy_at(caller->then, caller->user_id, caller->show, caller->key, 2, &caller->code);
+        caller->order_no = buy_at(caller->then, caller->user_id, caller->show->show_id, caller->key, 2, &caller->code);
     }
     return NULL;
 }
@@ -204,7 +182,7 @@ static void test_an_instance_stopped_in_the_middle_sells_nothing_late(void **sta
         int64_t other;
 
         print_message("%s\n", names[rebuild]);
-        buy_at(&second, 4, &show, NULL, 1, &sleeper.code); /* it knows the show */
+        buy_at(&second, 4, show.show_id, NULL, 1, &sleeper.code); /* it knows the show */
         CHECK_TEXT("before", tf_code_info(sleeper.code)->reason, "OK");
         snprintf(sleeper.key, sizeof(sleeper.key), "it-sleeps-%s", rebuild ? "one" : "two");
         proxy_set(second_pg, PROXY_FREEZE);
@@ -245,7 +223,7 @@ static void start_stuck(struct caller *caller, const struct fixture_show *show, 
 {
     tf_code code;
 
-    buy_at(&second, 4, show, NULL, 1, &code); /* it knows the show; takes the first place */
+    buy_at(&second, 4, show->show_id, NULL, 1, &code); /* it knows the show; takes the first place */
     CHECK_TEXT("before", tf_code_info(code)->reason, "OK");
     *caller = (struct caller){.at = &second, .then = NULL, .show = show, .user_id = 5};
     snprintf(caller->key, sizeof(caller->key), "%s", key);
@@ -271,7 +249,7 @@ static void test_a_retry_elsewhere_completes_the_decision(void **state)
     (void)state;
     start_stuck(&caller, &show, PROXY_FREEZE, "completed-elsewhere");
     replace_second(&caller);
-    caller.order_no = buy_at(harness_first(), 5, &show, caller.key, 2, &caller.code);
+    caller.order_no = buy_at(harness_first(), 5, show.show_id, caller.key, 2, &caller.code);
     CHECK_TEXT("the retry", tf_code_info(caller.code)->reason, "OK");
     assert_int_equal(db_number("SELECT place_no FROM tickets WHERE order_no = $1", caller.order_no),
                      STANDING_FIRST + 1);
@@ -296,7 +274,7 @@ static void test_an_order_whose_answer_died_is_answered_elsewhere(void **state)
         sleep_ms(10);
     stands = db_number("SELECT order_no FROM orders WHERE user_id = 5 AND show_id = $1", show.show_id);
     replace_second(&caller);
-    caller.order_no = buy_at(harness_first(), 5, &show, caller.key, 2, &caller.code);
+    caller.order_no = buy_at(harness_first(), 5, show.show_id, caller.key, 2, &caller.code);
     CHECK_TEXT("the retry", tf_code_info(caller.code)->reason, "OK");
     assert_int_equal(caller.order_no, stands);
     assert_int_equal(count_live(&show), 2);
@@ -335,7 +313,7 @@ static void test_a_retry_between_tombstone_and_freeing(void **state)
     proxy_set(second_pg, PROXY_PASS);
     pthread_join(caller.thread, NULL);
     CHECK_TEXT("the late commit", tf_code_info(caller.code)->reason, "REBUILDING");
-    caller.order_no = buy_at(&second, 5, &show, caller.key, 2, &caller.code);
+    caller.order_no = buy_at(&second, 5, show.show_id, caller.key, 2, &caller.code);
     CHECK_TEXT("the retry", tf_code_info(caller.code)->reason, "OK");
     assert_int_not_equal(caller.order_no, order_no);
     assert_int_equal(count_live(&show), 2);
@@ -366,13 +344,13 @@ static void test_keys_outlive_redis(void **state)
         show.hold_seconds = 600;
         show.account_limit = rows[i].account_limit;
         publish(&show);
-        order_no = buy_at(harness_first(), 7, &show, "a-key-to-keep", 1, &code);
+        order_no = buy_at(harness_first(), 7, show.show_id, "a-key-to-keep", 1, &code);
         CHECK_TEXT(rows[i].name, tf_code_info(code)->reason, "OK");
         for (int k = 0; k < rows[i].others; k++)
-            assert_true(buy_at(harness_first(), 20000 + k, &show, NULL, 1, NULL) > 0);
+            assert_true(buy_at(harness_first(), 20000 + k, show.show_id, NULL, 1, NULL) > 0);
         redis_do("FLUSHALL", NULL);
         for (int k = 0; k < 200 && !again; k++) {
-            again = buy_at(&second, 7, &show, "a-key-to-keep", 1, &code);
+            again = buy_at(&second, 7, show.show_id, "a-key-to-keep", 1, &code);
             if (!again) CHECK_TEXT(rows[i].name, tf_code_info(code)->reason, "REBUILDING");
             sleep_ms(10);
         }
@@ -400,7 +378,7 @@ static bool all_ended(void *arg)
 static void hold_many(const struct fixture_show *show, int n)
 {
     for (int i = 0; i < n; i++)
-        assert_true(buy_at(i % 2 ? &second : harness_first(), 2000 + i, show, NULL, 1, NULL) > 0);
+        assert_true(buy_at(i % 2 ? &second : harness_first(), 2000 + i, show->show_id, NULL, 1, NULL) > 0);
 }
 
 static void check_ended_once(const struct fixture_show *show, int n)
@@ -476,7 +454,7 @@ static void test_the_queue_is_worked_off_by_both(void **state)
     show.account_limit = LIMIT;
     publish(&show);
     for (int i = 0; i < 2 * BUYERS; i++)
-        assert_true(buy_at(i % 2 ? &second : harness_first(), 30000 + i / 2, &show, NULL, 1, NULL) > 0);
+        assert_true(buy_at(i % 2 ? &second : harness_first(), 30000 + i / 2, show.show_id, NULL, 1, NULL) > 0);
     db_number(
         "WITH o AS (UPDATE orders SET state = 5, cancel_reason = 1 WHERE (bucket, order_no) IN (SELECT bucket, "
         "min(order_no) FROM orders WHERE show_id = $1 GROUP BY bucket, user_id) RETURNING bucket, order_no, show_id),"
@@ -488,8 +466,8 @@ static void test_the_queue_is_worked_off_by_both(void **state)
     assert_int_equal(count_live(&show), BUYERS);
     for (int i = 0; i < BUYERS; i++) { /* each has one ticket left, no more and no fewer */
         for (int k = 0; k < LIMIT - 1; k++)
-            assert_true(buy_at(&second, 30000 + i, &show, NULL, 1, NULL) > 0);
-        buy_at(&second, 30000 + i, &show, NULL, 1, &code);
+            assert_true(buy_at(&second, 30000 + i, show.show_id, NULL, 1, NULL) > 0);
+        buy_at(&second, 30000 + i, show.show_id, NULL, 1, &code);
         CHECK_TEXT("beyond the limit", tf_code_info(code)->reason, "LIMIT_EXCEEDED");
     }
     assert_int_equal(count_twice(&show), 0);
